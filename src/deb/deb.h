@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codec/layer.h"
+#include "config/config.h"
+#include "core/digest.h"
+#include "core/events.h"
+#include "http/client.h"
+#include "launch/sandbox.h"
+#include "store/store.h"
+
+/// The Debian ecosystem: what the rings above see of it. Details stand in the room's other headers.
+namespace slip::deb {
+
+/// One suite of an archive: "bullseye-security main" from alias "debian-security".
+struct Suite {
+  std::string alias;                    ///< source alias
+  std::string name;                     ///< directory under dists/
+  std::vector<std::string> components;  ///< "main", …
+};
+/// main, updates and security of a release ("bullseye", "bookworm", "trixie"). @throws Error NotFound (suggests)
+std::vector<Suite> suites_of(const std::string& release, bool non_free = false);
+/// Python that a release ships: "3.9"; and the release that ships a Python. nullopt: none known.
+std::optional<std::string> python_of(const std::string& release);
+std::optional<std::string> release_of_python(const std::string& python);
+/// What every image of this release starts from, besides Essential: package names ("python3.9", "ca-certificates", …).
+std::vector<std::string> base_requests(const std::string& release, bool with_python);
+
+/// A package as the archive offers it.
+struct Candidate {
+  std::string name, version, arch;
+  std::string alias;     ///< source alias it comes from
+  std::string path;      ///< pool path
+  std::uint64_t size = 0;
+  Digest sha256;
+  std::string why;       ///< filled by solve(): "base", "apt", "needed by NAME"
+};
+
+struct Solution {
+  std::vector<Candidate> packages;  ///< sorted by name
+  std::string snapshot;             ///< newest Date of the Release files, RFC 3339 UTC
+  std::int64_t epoch = 0;
+  std::vector<std::string> notes;   ///< "bullseye gets no fixes since 2026-…" and the like
+};
+
+/// A request of the user: name, or name=version.
+struct Request {
+  std::string name;
+  std::string version;  ///< empty: newest
+  std::string place;    ///< "slipway.yaml:7:8", for messages
+};
+
+/// Downloads and verifies the suites' indexes (gpgv, Debian's archive keyring; Packages by hash; cached in the
+/// store by digest) and solves base + Essential + requests without Recommends.
+/// @throws Error NotFound (unknown name, with suggestion), Conflict (explanation as causes), Denied (signature), Unavailable
+Solution solve(const std::string& release, const std::vector<Request>& requests, bool with_python, const config::Config& config,
+               http::Client& client, store::Store& store, Events& events);
+
+/// A .deb unpacked: files on disk plus what the disk cannot hold (owners, modes, times).
+struct Unpacked {
+  std::filesystem::path folder;             ///< tree in the store; files under folder/root
+  std::vector<codec::LayerItem> items;      ///< paths as shipped, mapped by the release's usr-merge; sorted
+  std::map<std::string, std::string> control;  ///< control file's fields
+  std::vector<std::pair<std::string, std::string>> control_files;  ///< name → content: postinst, triggers, conffiles, …
+};
+/// Unpacks (once, cached as tree "deb-HEX…") and reads back. setuid and setgid bits of regular files are dropped.
+Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, const std::string& release, store::Store& store);
+
+/// Folders and links that a release's root has before the first package (usr-merge links; /proc, /sys, …).
+std::vector<codec::LayerItem> skeleton(const std::string& release);
+
+/// Checks the whole set for paths shipped twice without Replaces or a diversion. @throws Error Conflict naming path and packages
+void check_overlaps(std::span<const Unpacked> packages);
+
+/// The files of the dpkg database for packages that are unpacked but not configured (var/lib/dpkg/…).
+std::vector<codec::LayerItem> dpkg_database(std::span<const Unpacked> packages);
+
+/// Runs preinst, configure and triggers in the sandbox, in the order facts/configure-layer.md §1 gives, and returns
+/// the normalised changes as one layer's items (whiteouts as ".wh." entries).
+/// `sandbox` must stand on skeleton + packages + dpkg_database.
+/// @throws Error Invalid "package P: its postinst exited N" with the last lines as causes
+std::vector<codec::LayerItem> configure(launch::Sandbox& sandbox, std::span<const Unpacked> packages, const std::string& release,
+                                        Events& events);
+
+}  // namespace slip::deb

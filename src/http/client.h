@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/digest.h"
+#include "core/events.h"
+
+namespace slip::http {
+
+/// How a Client behaves. Proxies come from the environment as curl reads it (https_proxy, no_proxy, …).
+struct Options {
+  std::string ca_file;              ///< PEM bundle; empty: SSL_CERT_FILE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE, then the system's
+  unsigned connect_timeout_s = 20;  ///< for one connection attempt
+  unsigned stall_timeout_s = 30;    ///< no byte for this long counts as a broken connection
+  unsigned attempts = 4;            ///< tries a request gets on 408, 429, 5xx and broken connections; back-off with jitter, Retry-After honoured
+  unsigned parallel = 16;           ///< transfers at once
+  std::string user_agent = "slipway";
+};
+
+struct Response {
+  int status = 0;
+  std::map<std::string, std::string> headers;  ///< names in lower case
+  std::string body;
+  std::string url;  ///< after redirects
+};
+
+/// One file to download.
+struct Download {
+  std::vector<std::string> urls;        ///< mirrors, tried in order; never empty
+  std::filesystem::path target;         ///< written as target + ".part", renamed when complete and verified
+  std::optional<std::uint64_t> size;    ///< a longer or shorter body is an error
+  std::optional<Digest> sha256;         ///< a differing body is removed and an error (Corrupt)
+  std::string label;                    ///< for progress: "tensorflow 2.9.0"
+};
+
+/// HTTP(S) client on libcurl's multi interface. One object per thread. URLs in errors have credentials redacted.
+class Client {
+ public:
+  Client(Options options, Events& events);
+  ~Client();
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// GET into memory; answers of every status are returned, transport failures throw (Unavailable).
+  /// @throws Error Invalid when the body is larger than `limit`
+  Response get(const std::string& url, const std::map<std::string, std::string>& headers = {},
+               std::uint64_t limit = 64u << 20);
+  /// GETs up to options.parallel at once; result i belongs to url i. Same rules as get().
+  std::vector<Response> get_all(std::span<const std::string> urls, const std::map<std::string, std::string>& headers = {},
+                                std::uint64_t limit = 64u << 20);
+  /// Downloads all, options.parallel at a time, resuming `.part` files of an earlier run by range; the bytes are
+  /// hashed while they arrive. Ends at the first file that cannot be had (its error names file and URL).
+  void download(std::span<const Download> files, TaskId parent = kNoTask);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace slip::http

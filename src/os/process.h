@@ -1,0 +1,46 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "os/fd.h"
+
+namespace slip::os {
+
+/// How a process ended: an exit status 0–255, or the signal that killed it.
+struct ExitStatus {
+  int code = 0;    ///< exit status when signal == 0
+  int signal = 0;  ///< 0, or the terminating signal
+  [[nodiscard]] bool ok() const noexcept { return code == 0 && signal == 0; }
+  /// What a shell would report: code, or 128 + signal.
+  [[nodiscard]] int shell_status() const noexcept { return signal != 0 ? 128 + signal : code; }
+  /// "exit status 3", "killed by SIGKILL".
+  [[nodiscard]] std::string text() const;
+};
+ExitStatus exit_status_from_wait(int wait_status) noexcept;
+
+/// A command to run on the host and wait for.
+struct Command {
+  std::vector<std::string> argv;                          ///< argv[0] is looked up in PATH when it has no slash
+  std::optional<std::map<std::string, std::string>> env;  ///< the whole environment; nullopt: ours
+  std::filesystem::path cwd;                              ///< empty: ours
+  std::string input;                                      ///< stdin; empty means /dev/null
+  std::size_t output_limit = 64u << 20;                   ///< more output than this is an error
+  std::optional<std::chrono::milliseconds> timeout;       ///< SIGKILL and an error afterwards
+};
+struct CommandResult {
+  ExitStatus status;
+  std::string out;
+  std::string err;
+};
+/// Runs a command, with both output streams captured. The child dies with us (PR_SET_PDEATHSIG).
+/// @throws Error NotFound when argv[0] does not exist; Unavailable on time-out
+CommandResult run_command(const Command& command);
+/// As above, but any status but 0 is an Error whose causes hold the last lines of stderr.
+std::string run_checked(const Command& command);
+
+}  // namespace slip::os
