@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -13,9 +12,9 @@ namespace slip::lock {
 
 /// One file to fetch, named without any host.
 struct Artifact {
-  std::string source;     ///< alias: "debian", "debian-security", "pypi"
-  std::string file;       ///< Debian: pool path "pool/main/b/bash/bash_5.1-2_amd64.deb"; Python: file name
-  std::uint64_t size = 0; ///< bytes
+  std::string source;      ///< alias: "debian", "debian-security", "pypi"
+  std::string file;        ///< Debian: pool path "pool/main/b/bash/bash_5.1-2_amd64.deb"; Python: file name
+  std::uint64_t size = 0;  ///< bytes
   Digest sha256;
   bool operator==(const Artifact&) const = default;
 };
@@ -25,65 +24,61 @@ struct Deb {
   std::string version;
   std::string arch;
   Artifact artifact;
-  std::string why;  ///< "base", "apt", "needed by NAME"
+  std::string layer;  ///< "base", "debs-2", "vim-runtime"
+  std::string why;    ///< "base", "apt", "service ssh", "needed by NAME"
   bool operator==(const Deb&) const = default;
 };
 
 struct Wheel {
-  std::string name;     ///< normalised (PEP 503)
-  std::string version;
-  Artifact artifact;    ///< the wheel; for an sdist the archive it is built from
-  std::string why;      ///< "requirement", "needed by NAME", "service jupyter"
-  /// For an sdist: what building it in the sandbox gives, and what it is built with (names in `build_tools`).
+  /// What building an sdist in the sandbox gives, and what it is built with.
   struct Built {
     std::string file;
     std::uint64_t size = 0;
     Digest sha256;
-    std::vector<std::string> with;  ///< "setuptools==80.10.2"
+    std::vector<std::string> with;  ///< "setuptools==80.10.2", sorted; each stands in Lock::build_tools
     bool operator==(const Built&) const = default;
   };
+  std::string name;  ///< normalised (PEP 503)
+  std::string version;
+  Artifact artifact;  ///< the wheel; with `built`: the sdist it is built from
   std::optional<Built> built;
+  std::string layer;  ///< "tensorflow", "wheels-3"; empty for build tools and tools
+  std::string why;    ///< "requirement", "service jupyter", "needed by NAME"
   bool operator==(const Wheel&) const = default;
 };
 
 /// A constraint that nobody wrote but the set needs.
 struct Added {
   std::string constraint;  ///< "numpy<2"
-  std::string because;     ///< "tensorflow 2.9.0 was built against numpy 1 …"
+  std::string because;
   bool operator==(const Added&) const = default;
-};
-
-/// A layer of packages in the order they stand in the image.
-struct Split {
-  std::string name;                   ///< "debs-0", "tensorflow", "wheels-3"
-  std::vector<std::string> packages;  ///< names; a deb as "deb:NAME", a wheel as "wheel:NAME"
-  bool operator==(const Split&) const = default;
 };
 
 /// slipway.lock: the whole truth about what an image is made of. Knows no host, no time of writing, no mirror.
 struct Lock {
   static constexpr int kFormat = 1;
-  Digest spec;                 ///< spec::Spec::digest()
-  std::string suite;           ///< "bullseye"
-  std::string snapshot;        ///< newest Date of the suite's Release files, RFC 3339 UTC
-  std::int64_t epoch = 0;      ///< SOURCE_DATE_EPOCH of the build: the snapshot in seconds
-  std::string python;          ///< "3.9.2", empty without Python
-  std::string exclude_newer;   ///< RFC 3339; empty without Python
-  std::string encoder;         ///< codec::encoder_id()
-  std::vector<Deb> debs;       ///< sorted by name, then arch
-  std::vector<Wheel> wheels;   ///< sorted by name
-  std::vector<Wheel> build_tools;  ///< wheels that only sdist builds need
-  std::vector<Wheel> tools;    ///< uv
+  Digest spec;                     ///< spec::Spec::digest(); a lock with another one is stale
+  std::string suite;               ///< "bullseye"
+  std::string snapshot;            ///< newest Date of the suite's Release files, RFC 3339 UTC: SOURCE_DATE_EPOCH of the build
+  std::string python;              ///< "3.9"; empty without Python
+  std::string exclude_newer;       ///< RFC 3339; empty without Python
+  std::string encoder;             ///< codec::encoder_id()
+  Digest init;                     ///< of the slipway-init that enters the image
   std::vector<Added> added;
-  std::vector<Split> layers;
+  std::vector<Deb> debs;           ///< sorted by name, then arch
+  std::vector<Wheel> wheels;       ///< sorted by name
+  std::vector<Wheel> build_tools;  ///< wheels that only sdist builds need; sorted
+  std::vector<Wheel> tools;        ///< uv
   bool operator==(const Lock&) const = default;
 };
 
-/// The file's text: stable order, one package a line.
+/// The file's text: stable order, one package a line, so that a changed pin is a two-line diff.
 std::string to_toml(const Lock& lock);
-/// @throws Error Invalid with file:line:column; Unsupported for a newer format
+/// @throws Error Invalid with file:line:column; Unsupported for another format
 Lock from_toml(std::string_view text, const std::string& file_name);
-/// SHA-256 of to_toml(): what `lock --json` calls `digest` and the image's label carries.
+/// SHA-256 of to_toml(): `lock --json` and the image's label carry it.
 Digest digest(const Lock& lock);
+/// Seconds since 1970 of an RFC 3339 UTC time ("2026-09-12T09:27:08Z"). @throws Error Invalid
+std::int64_t epoch_of(std::string_view rfc3339);
 
 }  // namespace slip::lock

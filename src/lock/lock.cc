@@ -1,0 +1,301 @@
+#include "lock/lock.h"
+
+#include <ctime>
+#include <toml++/toml.h>
+
+#include "codec/sha256.h"
+#include "core/error.h"
+
+namespace slip::lock {
+namespace {
+
+/// A TOML basic string.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += format("\\u{:04x}", static_cast<unsigned>(byte));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string artifact_fields(const Artifact& a) {
+  return format("source = {}, file = {}, size = {}, sha256 = \"{}\"", quoted(a.source), quoted(a.file), a.size,
+                a.sha256.hex());
+}
+
+std::string line_of(const Deb& d) {
+  return format("  {{ name = {}, version = {}, arch = {}, {}, layer = {}, why = {} }},\n", quoted(d.name),
+                quoted(d.version), quoted(d.arch), artifact_fields(d.artifact), quoted(d.layer), quoted(d.why));
+}
+
+std::string line_of(const Wheel& w) {
+  std::string line = format("  {{ name = {}, version = {}, {}", quoted(w.name), quoted(w.version),
+                            artifact_fields(w.artifact));
+  if (w.built) {
+    std::string with;
+    for (const std::string& tool : w.built->with) {
+      with += (with.empty() ? "" : ", ") + quoted(tool);
+    }
+    line += format(", built = {{ file = {}, size = {}, sha256 = \"{}\", with = [{}] }}", quoted(w.built->file),
+                   w.built->size, w.built->sha256.hex(), with);
+  }
+  if (!w.layer.empty()) {
+    line += ", layer = " + quoted(w.layer);
+  }
+  return line + ", why = " + quoted(w.why) + " },\n";
+}
+
+std::string line_of(const Added& a) {
+  return format("  {{ constraint = {}, because = {} }},\n", quoted(a.constraint), quoted(a.because));
+}
+
+template <class Item>
+std::string array_of(std::string_view key, const std::vector<Item>& items) {
+  if (items.empty()) {
+    return {};
+  }
+  std::string text = format("\n{} = [\n", key);
+  for (const Item& item : items) {
+    text += line_of(item);
+  }
+  return text + "]\n";
+}
+
+/// Reads tables strictly: every key must be known, every value of the right type.
+class Reader {
+ public:
+  Reader(const toml::table& table, const std::string& file) : table_(table), file_(file) {}
+
+  std::string text(const char* key, bool required = true) {
+    ++used_;
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) {
+      if (!required) {
+        --used_;
+        return {};
+      }
+      throw complain(table_, format("`{}` is missing", key));
+    }
+    const auto value = node->value_exact<std::string>();
+    if (!value) {
+      throw complain(*node, format("`{}` must be a string", key));
+    }
+    return *value;
+  }
+  std::uint64_t number(const char* key) {
+    ++used_;
+    const toml::node* node = table_.get(key);
+    const auto value = node == nullptr ? std::nullopt : node->value_exact<std::int64_t>();
+    if (!value || *value < 0) {
+      throw complain(node == nullptr ? static_cast<const toml::node&>(table_) : *node,
+                     format("`{}` must be a whole number", key));
+    }
+    return static_cast<std::uint64_t>(*value);
+  }
+  Digest digest(const char* key) {
+    const std::string value = text(key);
+    const auto parsed = Digest::parse(value);
+    if (!parsed) {
+      throw complain(*table_.get(key), format("`{}` must be a SHA-256 digest", key));
+    }
+    return *parsed;
+  }
+  const toml::table* table(const char* key) {
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) {
+      return nullptr;
+    }
+    ++used_;
+    if (!node->is_table()) {
+      throw complain(*node, format("`{}` must be a table", key));
+    }
+    return node->as_table();
+  }
+  const toml::array* array(const char* key) {
+    const toml::node* node = table_.get(key);
+    if (node == nullptr) {
+      return nullptr;
+    }
+    ++used_;
+    if (!node->is_array()) {
+      throw complain(*node, format("`{}` must be an array", key));
+    }
+    return node->as_array();
+  }
+  void finish() {
+    if (used_ != table_.size()) {
+      throw complain(table_, "a key of this table is not known to this slipway");
+    }
+  }
+  Error complain(const toml::node& at, std::string what) const {
+    const toml::source_position begin = at.source().begin;
+    Error error(ErrorKind::Invalid, "{}:{}:{}: {}", file_, begin.line, begin.column, what);
+    error.add_hint("run `slipway lock` to write the lock anew");
+    return error;
+  }
+
+ private:
+  const toml::table& table_;
+  const std::string& file_;
+  std::size_t used_ = 0;
+};
+
+Artifact read_artifact(Reader& in) {
+  Artifact a;
+  a.source = in.text("source");
+  a.file = in.text("file");
+  a.size = in.number("size");
+  a.sha256 = in.digest("sha256");
+  return a;
+}
+
+Deb read_deb(const toml::table& table, const std::string& file) {
+  Reader in(table, file);
+  Deb d;
+  d.name = in.text("name");
+  d.version = in.text("version");
+  d.arch = in.text("arch");
+  d.artifact = read_artifact(in);
+  d.layer = in.text("layer");
+  d.why = in.text("why");
+  in.finish();
+  return d;
+}
+
+std::vector<std::string> read_texts(Reader& in, const char* key) {
+  std::vector<std::string> texts;
+  if (const toml::array* array = in.array(key)) {
+    for (const toml::node& node : *array) {
+      const auto value = node.value_exact<std::string>();
+      if (!value) {
+        throw in.complain(node, format("`{}` must hold strings", key));
+      }
+      texts.push_back(*value);
+    }
+  }
+  return texts;
+}
+
+Wheel read_wheel(const toml::table& table, const std::string& file) {
+  Reader in(table, file);
+  Wheel w;
+  w.name = in.text("name");
+  w.version = in.text("version");
+  w.artifact = read_artifact(in);
+  if (const toml::table* built = in.table("built")) {
+    Reader inner(*built, file);
+    Wheel::Built b;
+    b.file = inner.text("file");
+    b.size = inner.number("size");
+    b.sha256 = inner.digest("sha256");
+    b.with = read_texts(inner, "with");
+    inner.finish();
+    w.built = std::move(b);
+  }
+  w.layer = in.text("layer", false);
+  w.why = in.text("why");
+  in.finish();
+  return w;
+}
+
+Added read_added(const toml::table& table, const std::string& file) {
+  Reader in(table, file);
+  Added a{in.text("constraint"), in.text("because")};
+  in.finish();
+  return a;
+}
+
+template <class Item>
+std::vector<Item> read_all(Reader& in, const char* key, const std::string& file,
+                           Item (*read)(const toml::table&, const std::string&)) {
+  std::vector<Item> items;
+  if (const toml::array* array = in.array(key)) {
+    for (const toml::node& node : *array) {
+      if (!node.is_table()) {
+        throw in.complain(node, format("`{}` must hold tables", key));
+      }
+      items.push_back(read(*node.as_table(), file));
+    }
+  }
+  return items;
+}
+
+toml::table parse_toml(std::string_view text, const std::string& file) {
+  try {
+    return toml::parse(text, file);
+  } catch (const toml::parse_error& e) {
+    Error error(ErrorKind::Invalid, "{}:{}:{}: {}", file, e.source().begin.line, e.source().begin.column,
+                std::string(e.description()));
+    error.add_hint("run `slipway lock` to write the lock anew");
+    throw error;
+  }
+}
+
+}  // namespace
+
+std::string to_toml(const Lock& lock) {
+  std::string text = "# Written by `slipway lock`: every byte of the image by name, size and SHA-256.\n"
+                     "# Review its diff; do not edit it.\n";
+  text += format("format = {}\n", Lock::kFormat);
+  text += format("spec = \"{}\"\n", lock.spec.text());
+  text += format("suite = {}\nsnapshot = {}\n", quoted(lock.suite), quoted(lock.snapshot));
+  if (!lock.python.empty()) {
+    text += format("python = {}\nexclude-newer = {}\n", quoted(lock.python), quoted(lock.exclude_newer));
+  }
+  text += format("encoder = {}\nslipway-init = \"{}\"\n", quoted(lock.encoder), lock.init.text());
+  text += array_of("added", lock.added);
+  text += array_of("deb", lock.debs);
+  text += array_of("wheel", lock.wheels);
+  text += array_of("build-tool", lock.build_tools);
+  text += array_of("tool", lock.tools);
+  return text;
+}
+
+Lock from_toml(std::string_view text, const std::string& file_name) {
+  const toml::table root = parse_toml(text, file_name);
+  Reader in(root, file_name);
+  if (const std::uint64_t found = in.number("format"); found != Lock::kFormat) {
+    Error error(ErrorKind::Unsupported, "{} has lock format {}, this slipway reads format {}", file_name, found,
+                Lock::kFormat);
+    error.add_hint(found > Lock::kFormat ? "update slipway" : "run `slipway lock` to write the lock anew");
+    throw error;
+  }
+  Lock lock;
+  lock.spec = in.digest("spec");
+  lock.suite = in.text("suite");
+  lock.snapshot = in.text("snapshot");
+  lock.python = in.text("python", false);
+  lock.exclude_newer = in.text("exclude-newer", false);
+  lock.encoder = in.text("encoder");
+  lock.init = in.digest("slipway-init");
+  lock.added = read_all<Added>(in, "added", file_name, read_added);
+  lock.debs = read_all<Deb>(in, "deb", file_name, read_deb);
+  lock.wheels = read_all<Wheel>(in, "wheel", file_name, read_wheel);
+  lock.build_tools = read_all<Wheel>(in, "build-tool", file_name, read_wheel);
+  lock.tools = read_all<Wheel>(in, "tool", file_name, read_wheel);
+  in.finish();
+  epoch_of(lock.snapshot);
+  return lock;
+}
+
+Digest digest(const Lock& lock) { return codec::sha256(to_toml(lock)); }
+
+std::int64_t epoch_of(std::string_view rfc3339) {
+  std::tm tm{};
+  const std::string text(rfc3339);
+  const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &tm);
+  if (end == nullptr || *end != '\0') {
+    throw Error(ErrorKind::Invalid, "`{}` is not a time such as 2026-01-31T12:00:00Z", rfc3339);
+  }
+  return ::timegm(&tm);
+}
+
+}  // namespace slip::lock

@@ -1,0 +1,130 @@
+#include "lock/lock.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "core/error.h"
+#include "lock/diff.h"
+#include "lock/split.h"
+
+namespace slip::lock {
+namespace {
+
+Digest digest_of(char c) { return Digest::from(std::string(64, c)); }
+
+Lock sample() {
+  Lock lock;
+  lock.spec = digest_of('1');
+  lock.suite = "bullseye";
+  lock.snapshot = "2026-09-12T09:27:08Z";
+  lock.python = "3.9";
+  lock.exclude_newer = "2026-11-01T00:00:00Z";
+  lock.encoder = "gzip/1";
+  lock.init = digest_of('2');
+  lock.added = {{"numpy<2", "tensorflow 2.9.0 was \"built\" against numpy 1"}};
+  lock.debs = {{"bash", "5.1-2+deb11u1", "amd64", {"debian", "pool/main/b/bash/bash_5.1-2_amd64.deb", 1416508, digest_of('3')}, "base", "base"},
+               {"libtinfo6", "6.2", "amd64", {"debian", "pool/main/n/ncurses/libtinfo6_6.2_amd64.deb", 343000, digest_of('4')}, "base", "needed by bash"},
+               {"vim", "2:8.2", "amd64", {"debian", "pool/main/v/vim/vim_8.2_amd64.deb", 9'000'000, digest_of('5')}, "vim", "apt"}};
+  lock.wheels = {{"six", "1.16.0", {"pypi", "six-1.16.0-py2.py3-none-any.whl", 11053, digest_of('6')}, std::nullopt, "wheels-1", "needed by tensorflow"},
+                 {"oldstyle", "1.0", {"pypi", "oldstyle-1.0.tar.gz", 99, digest_of('7')},
+                  Wheel::Built{"oldstyle-1.0-py3-none-any.whl", 120, digest_of('8'), {"setuptools==80.10.2", "wheel==0.45.1"}}, "wheels-2", "requirement"}};
+  lock.build_tools = {{"setuptools", "80.10.2", {"pypi", "setuptools-80.10.2-py3-none-any.whl", 5, digest_of('9')}, std::nullopt, "", "needed by oldstyle"}};
+  return lock;
+}
+
+TEST(Lock, ReadsBackWhatItWrites) {
+  const Lock lock = sample();
+  const std::string text = to_toml(lock);
+  EXPECT_EQ(from_toml(text, "slipway.lock"), lock);
+  EXPECT_EQ(to_toml(from_toml(text, "slipway.lock")), text);
+}
+
+TEST(Lock, AChangedPinIsATwoLineDiff) {
+  Lock changed = sample();
+  changed.wheels[0].version = "1.17.0";
+  const std::string before = to_toml(sample());
+  const std::string after = to_toml(changed);
+  int lines = 0;
+  std::size_t a = 0;
+  std::size_t b = 0;
+  while (a < before.size() && b < after.size()) {
+    const std::size_t a_end = before.find('\n', a);
+    const std::size_t b_end = after.find('\n', b);
+    lines += before.substr(a, a_end - a) != after.substr(b, b_end - b) ? 1 : 0;
+    a = a_end + 1;
+    b = b_end + 1;
+  }
+  EXPECT_EQ(lines, 1);  // one line out, one line in
+}
+
+TEST(Lock, SaysWhereAnErrorIs) {
+  const auto message_of = [](std::string text) {
+    try {
+      from_toml(text, "slipway.lock");
+    } catch (const Error& e) {
+      return e.joined();
+    }
+    return std::string("accepted");
+  };
+  std::string wrong_type = to_toml(sample());
+  wrong_type.replace(wrong_type.find("size = 1416508"), 14, "size = \"much\" ");
+  EXPECT_NE(message_of(wrong_type).find("`size` must be a whole number"), std::string::npos) << message_of(wrong_type);
+  std::string unknown = to_toml(sample());
+  unknown.replace(unknown.find("arch = "), 7, "ARCH = ");
+  EXPECT_NE(message_of(unknown).find("slipway.lock:16:"), std::string::npos) << message_of(unknown);
+  EXPECT_NE(message_of("format = 2\n").find("lock format 2"), std::string::npos);
+  EXPECT_NE(message_of("format = \n").find("slipway.lock:1:"), std::string::npos);
+}
+
+TEST(Lock, TimesAreUtcSeconds) {
+  EXPECT_EQ(epoch_of("1970-01-02T00:00:00Z"), 86400);
+  EXPECT_EQ(epoch_of("2026-09-12T09:27:08Z"), 1789205228);
+  EXPECT_THROW(epoch_of("2026-09-12"), Error);
+}
+
+TEST(Diff, NamesWhatCameWentAndMoved) {
+  Lock after = sample();
+  after.debs[0].version = "5.1-3";
+  after.debs[0].artifact.sha256 = digest_of('a');
+  after.debs.erase(after.debs.begin() + 2);
+  after.wheels.push_back(after.wheels[0]);
+  after.wheels.back().name = "zipp";
+  const std::vector<Change> changes = diff(sample(), after);
+  EXPECT_EQ(diff_table(changes),
+            "deb\n ~ bash 5.1-2+deb11u1 -> 5.1-3\n - vim 2:8.2\nwheel\n + zipp 1.16.0\n");
+  EXPECT_TRUE(diff(sample(), sample()).empty());
+}
+
+TEST(Split, BaseLargeAndBuckets) {
+  Lock lock = sample();
+  split_layers(lock);
+  EXPECT_EQ(lock.debs[0].layer, "base");
+  EXPECT_EQ(lock.debs[1].layer, "base");
+  EXPECT_EQ(lock.debs[2].layer, "vim");
+  EXPECT_TRUE(lock.wheels[0].layer.starts_with("wheels-"));
+  Lock more = lock;
+  more.wheels.push_back({"aaa", "1", {"pypi", "aaa", 5, digest_of('b')}, std::nullopt, "", "requirement"});
+  split_layers(more);
+  EXPECT_EQ(more.wheels[0].layer, lock.wheels[0].layer);
+}
+
+TEST(Split, NeverMoreThanFortyLayers) {
+  Lock lock;
+  for (int i = 0; i < 200; ++i) {
+    lock.debs.push_back({format("d{}", i), "1", "all", {"debian", "f", 9'000'000, digest_of('c')}, "", "apt"});
+    lock.wheels.push_back({format("w{}", i), "1", {"pypi", "f", 9'000'000, digest_of('c')}, std::nullopt, "", "requirement"});
+  }
+  split_layers(lock);
+  std::set<std::string> layers;
+  for (const Deb& deb : lock.debs) {
+    layers.insert(deb.layer);
+  }
+  for (const Wheel& w : lock.wheels) {
+    layers.insert(w.layer);
+  }
+  EXPECT_LE(layers.size(), 37U);
+}
+
+}  // namespace
+}  // namespace slip::lock

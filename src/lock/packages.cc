@@ -1,0 +1,179 @@
+#include "lock/packages.h"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+
+#include "codec/sha256.h"
+#include "core/parallel.h"
+#include "store/root.h"
+
+namespace slip::lock {
+namespace {
+
+Error offline_error(const std::string& what) {
+  Error error(ErrorKind::Unavailable, "`{}` is not in the store, and --offline forbids to fetch it", what);
+  error.add_hint("run the command once without --offline");
+  return error;
+}
+
+/// Downloads what the store lacks. `urls_of(i)` is asked only for missing ones.
+template <class UrlsOf>
+void fetch(std::span<const Artifact> artifacts, const std::vector<std::string>& labels, UrlsOf urls_of, Context& context) {
+  std::vector<http::Download> jobs;
+  std::vector<Digest> digests;
+  for (std::size_t i = 0; i < artifacts.size(); ++i) {
+    const Artifact& artifact = artifacts[i];
+    if (context.store.has_blob(artifact.sha256) ||
+        std::find(digests.begin(), digests.end(), artifact.sha256) != digests.end()) {
+      continue;
+    }
+    if (context.offline) {
+      throw offline_error(labels[i]);
+    }
+    http::Download job;
+    job.urls = urls_of(i);
+    job.target = context.store.partial_path(artifact.sha256);
+    job.size = artifact.size;
+    job.sha256 = artifact.sha256;
+    job.label = labels[i];
+    jobs.push_back(std::move(job));
+    digests.push_back(artifact.sha256);
+  }
+  if (jobs.empty()) {
+    return;
+  }
+  std::uint64_t total = 0;
+  for (const http::Download& job : jobs) {
+    total += job.size.value_or(0);
+  }
+  Task task(context.events, "Downloading", format("{} files", jobs.size()));
+  context.http.download(jobs, task.id());
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    context.store.adopt_blob(jobs[i].target, digests[i]);
+  }
+  task.progress(total, total);
+  task.succeed();
+}
+
+std::string key_of_set(std::span<const Deb> debs, const std::string& suite) {
+  codec::Sha256 hash;
+  hash.update(as_bytes("unconfigured-root/1 " + suite));
+  for (const Deb& deb : debs) {
+    hash.update(as_bytes(" " + deb.artifact.sha256.hex()));
+  }
+  return hash.finish().hex().substr(0, 40);
+}
+
+}  // namespace
+
+void fetch_debs(std::span<const Deb> debs, Context& context) {
+  std::vector<Artifact> artifacts;
+  std::vector<std::string> labels;
+  for (const Deb& deb : debs) {
+    artifacts.push_back(deb.artifact);
+    labels.push_back(deb.name + " " + deb.version);
+  }
+  fetch(
+      artifacts, labels,
+      [&](std::size_t i) {
+        std::vector<std::string> urls;
+        for (const std::string& base : config::require_debian(context.config, artifacts[i].source)) {
+          urls.push_back(base + "/" + artifacts[i].file);
+        }
+        return urls;
+      },
+      context);
+}
+
+void fetch_wheels(std::span<const Wheel> wheels, Context& context) {
+  std::vector<Artifact> artifacts;
+  std::vector<std::string> labels;
+  std::map<std::string, std::vector<wheel::File>> missing;
+  for (const Wheel& w : wheels) {
+    artifacts.push_back(w.artifact);
+    labels.push_back(w.name + " " + w.version);
+    if (!context.store.has_blob(w.artifact.sha256)) {
+      wheel::File file;
+      file.name = w.name;
+      file.version = w.version;
+      file.file = w.artifact.file;
+      file.size = w.artifact.size;
+      file.sha256 = w.artifact.sha256;
+      missing[w.artifact.source].push_back(std::move(file));
+    }
+  }
+  std::map<Digest, std::string> urls;
+  if (!context.offline) {
+    for (const auto& [alias, files] : missing) {
+      urls.merge(wheel::locate(files, alias, context.config, context.http, context.store));
+    }
+  }
+  fetch(
+      artifacts, labels, [&](std::size_t i) { return std::vector<std::string>{urls.at(artifacts[i].sha256)}; }, context);
+}
+
+std::vector<deb::Unpacked> unpack_debs(std::span<const Deb> debs, const std::string& suite, Context& context) {
+  std::vector<deb::Unpacked> unpacked(debs.size());
+  Task task(context.events, "Unpacking", format("{} Debian packages", debs.size()));
+  std::atomic<std::size_t> done{0};
+  parallel_for(debs.size(), context.config.jobs, [&](std::size_t i) {
+    with_context([&] { return format("unpack {} {}", debs[i].name, debs[i].version); },
+                 [&] {
+                   unpacked[i] = deb::unpack(context.store.blob_path(debs[i].artifact.sha256), debs[i].artifact.sha256,
+                                             suite, context.store, context.id);
+                 });
+    task.progress(++done, debs.size());
+  });
+  task.succeed();
+  return unpacked;
+}
+
+std::filesystem::path unconfigured_root(std::span<const Deb> debs, const std::string& suite, Context& context) {
+  const std::string key = "root-debs-" + key_of_set(debs, suite);
+  if (const auto found = context.store.find_tree(key)) {
+    return *found;
+  }
+  fetch_debs(debs, context);
+  const std::vector<deb::Unpacked> packages = unpack_debs(debs, suite, context);
+  deb::check_overlaps(packages);
+  std::vector<std::vector<codec::LayerItem>> layers;
+  layers.push_back(deb::skeleton(suite));
+  for (const deb::Unpacked& package : packages) {
+    layers.push_back(package.items);
+  }
+  layers.push_back(deb::dpkg_database(packages));
+  return context.store.ensure_tree(key, [&](const std::filesystem::path& into) {
+    store::write_root(into, layers, disk_owner(context));
+  });
+}
+
+std::optional<store::DiskOwner> disk_owner(const Context& context) {
+  return store::DiskOwner{static_cast<std::uint32_t>(context.id.uid), static_cast<std::uint32_t>(context.id.gid)};
+}
+
+wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python, Context& context) {
+  wheel::Target target;
+  target.python = python;
+  codec::Sha256 build;
+  for (const Deb& deb : debs) {
+    if (deb.name == "python" + python + "-minimal") {
+      const std::size_t end = deb.version.find_first_of("-+~");
+      target.full_version = deb.version.substr(0, end);
+    }
+    if (deb.name.starts_with("python" + python) || deb.name.starts_with("libpython" + python)) {
+      build.update(as_bytes(deb.name + " " + deb.version + " " + deb.artifact.sha256.hex() + "\n"));
+    }
+    if (deb.name == "libc6") {
+      target.glibc = deb.version.substr(0, deb.version.find_first_of("-+~"));
+    }
+  }
+  if (target.full_version.empty()) {
+    throw Error(ErrorKind::NotFound, "the locked packages of `{}` hold no Python {}", suite, python);
+  }
+  target.build_id = build.finish().hex();
+  target.root = unconfigured_root(debs, suite, context);
+  return target;
+}
+
+}  // namespace slip::lock

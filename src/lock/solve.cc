@@ -1,0 +1,259 @@
+#include "lock/solve.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "codec/layer.h"
+#include "core/text.h"
+#include "lock/packages.h"
+#include "lock/split.h"
+
+namespace slip::lock {
+namespace {
+
+std::vector<deb::Request> debian_requests(const spec::Spec& spec) {
+  std::vector<deb::Request> requests;
+  for (const spec::AptRequest& apt : spec.apt) {
+    const std::size_t equals = apt.text.find('=');
+    deb::Request request;
+    request.name = apt.text.substr(0, equals);
+    request.version = equals == std::string::npos ? std::string() : apt.text.substr(equals + 1);
+    request.place = format("{}:{}:{}", apt.place.file, apt.place.line, apt.place.column);
+    requests.push_back(std::move(request));
+  }
+  for (const Implied& implied : implied_debs(spec)) {
+    requests.push_back({implied.text, "", implied.why});
+  }
+  return requests;
+}
+
+Deb to_deb(const deb::Candidate& candidate) {
+  return {candidate.name, candidate.version, candidate.arch,
+          {candidate.alias, candidate.path, candidate.size, candidate.sha256}, "", candidate.why};
+}
+
+/// A requested package is "apt" to the solver; say which service asked for it.
+void name_services(std::vector<Deb>& debs, const spec::Spec& spec) {
+  std::map<std::string, std::string> implied;
+  for (const Implied& i : implied_debs(spec)) {
+    implied[i.text] = i.why;
+  }
+  for (const spec::AptRequest& apt : spec.apt) {
+    implied.erase(apt.text.substr(0, apt.text.find('=')));
+  }
+  for (Deb& deb : debs) {
+    if (const auto found = implied.find(deb.name); found != implied.end() && deb.why == "apt") {
+      deb.why = found->second;
+    }
+  }
+}
+
+/// True when the previous Debian packages are exactly what these requests would keep: same suite, every request
+/// there, nothing that was requested then and is not now.
+bool debs_still_fit(const Lock& previous, const spec::Spec& spec, const std::vector<deb::Request>& requests,
+                    const SolveOptions& options) {
+  if (previous.suite != spec.suite || (previous.python.empty() != spec.python.empty()) || options.update_all) {
+    return false;
+  }
+  std::map<std::string, const Deb*> by_name;
+  for (const Deb& deb : previous.debs) {
+    by_name[deb.name] = &deb;
+  }
+  std::set<std::string> wanted;
+  for (const deb::Request& request : requests) {
+    const auto found = by_name.find(request.name);
+    if (found == by_name.end() || (!request.version.empty() && found->second->version != request.version)) {
+      return false;
+    }
+    wanted.insert(request.name);
+  }
+  for (const std::string& base : deb::base_requests(spec.suite, !spec.python.empty())) {
+    if (!by_name.contains(base)) {
+      return false;
+    }
+  }
+  for (const std::string& name : options.update) {
+    if (by_name.contains(name)) {
+      return false;
+    }
+  }
+  return std::all_of(previous.debs.begin(), previous.debs.end(), [&](const Deb& deb) {
+    return deb.why == "base" || deb.why.starts_with("needed by ") || wanted.contains(deb.name);
+  });
+}
+
+void solve_debian(Lock& lock, const spec::Spec& spec, const SolveOptions& options, Context& context) {
+  const std::vector<deb::Request> requests = debian_requests(spec);
+  if (options.previous && debs_still_fit(*options.previous, spec, requests, options)) {
+    lock.debs = options.previous->debs;
+    lock.snapshot = options.previous->snapshot;
+    return;
+  }
+  const deb::Solution solution = deb::solve(spec.suite, requests, !spec.python.empty(), context.config, context.http,
+                                            context.store, context.events);
+  for (const deb::Candidate& candidate : solution.packages) {
+    lock.debs.push_back(to_deb(candidate));
+  }
+  name_services(lock.debs, spec);
+  lock.snapshot = solution.snapshot;
+  for (const std::string& note : solution.notes) {
+    context.events.warn("{}", note);
+  }
+  // A Release file that was only dated anew must not change a single byte of the image.
+  if (options.previous && options.previous->suite == spec.suite) {
+    const auto same = [](const Deb& a, const Deb& b) { return a.artifact == b.artifact && a.name == b.name; };
+    if (std::equal(lock.debs.begin(), lock.debs.end(), options.previous->debs.begin(), options.previous->debs.end(), same)) {
+      lock.snapshot = options.previous->snapshot;
+    }
+  }
+}
+
+Wheel to_wheel(const wheel::File& file, const std::string& alias) {
+  Wheel w;
+  w.name = file.name;
+  w.version = file.version;
+  w.artifact = {alias, file.file, file.size, file.sha256};
+  w.why = file.why;
+  return w;
+}
+
+wheel::ResolveRequest python_request(const spec::Spec& spec, const SolveOptions& options) {
+  wheel::ResolveRequest request;
+  for (const spec::Requirement& r : spec.requirements) {
+    request.requirements.push_back(
+        {r.text, r.hashes, format("{}:{}:{}", r.place.file, r.place.line, r.place.column), "requirement"});
+  }
+  for (const Implied& implied : implied_requirements(spec)) {
+    request.requirements.push_back({implied.text, {}, implied.why, implied.why});
+  }
+  request.overruled = spec.accept_gaps;
+  request.exclude_newer = spec.exclude_newer;
+  if (options.previous && !options.update_all) {
+    if (request.exclude_newer.empty() && options.update.empty()) {
+      request.exclude_newer = options.previous->exclude_newer;
+    }
+    for (const Wheel& w : options.previous->wheels) {
+      if (std::find(options.update.begin(), options.update.end(), w.name) == options.update.end()) {
+        request.preferences.push_back(w.name + "==" + w.version);
+      }
+    }
+  }
+  return request;
+}
+
+void solve_python(Lock& lock, const spec::Spec& spec, const SolveOptions& options, Context& context) {
+  const wheel::Target target = target_of(lock.debs, spec.suite, spec.python, context);
+  const wheel::ResolveRequest request = python_request(spec, options);
+  const wheel::Resolution found =
+      wheel::resolve(request, target, context.config, context.http, context.store, context.id, context.events);
+  lock.python = spec.python;
+  lock.exclude_newer = found.exclude_newer;
+  for (const wheel::File& file : found.files) {
+    Wheel w = to_wheel(file, request.alias);
+    if (const auto built = found.built.find(file.name); built != found.built.end()) {
+      w.built = Wheel::Built{built->second.file, built->second.size, built->second.sha256, built->second.with};
+    }
+    lock.wheels.push_back(std::move(w));
+  }
+  for (const wheel::File& file : found.build_tools) {
+    lock.build_tools.push_back(to_wheel(file, request.alias));
+  }
+  for (const wheel::File& file : found.tools) {
+    lock.tools.push_back(to_wheel(file, request.alias));
+  }
+  for (const auto& [constraint, because] : found.added) {
+    lock.added.push_back({constraint, because});
+  }
+}
+
+bool names_known(const SolveOptions& options, std::string& unknown) {
+  if (options.previous) {
+    std::set<std::string> known;
+    for (const Deb& deb : options.previous->debs) {
+      known.insert(deb.name);
+    }
+    for (const Wheel& w : options.previous->wheels) {
+      known.insert(w.name);
+    }
+    for (const std::string& name : options.update) {
+      if (!known.contains(name)) {
+        unknown = name;
+        return false;
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<Implied> implied_debs(const spec::Spec& spec) {
+  std::vector<Implied> implied;
+  if (spec.services.ssh) {
+    // What editors and copy tools expect at the far end of an SSH connection.
+    for (const char* name : {"openssh-server", "openssh-sftp-server", "procps", "rsync", "xz-utils"}) {
+      implied.push_back({name, "service ssh"});
+    }
+  }
+  return implied;
+}
+
+std::vector<Implied> implied_requirements(const spec::Spec& spec) {
+  std::vector<Implied> implied;
+  if (spec.python.empty()) {
+    return implied;
+  }
+  if (!spec.requirements.empty() || spec.services.jupyter) {
+    implied.push_back({"pip", "base"});
+  }
+  if (spec.services.jupyter) {
+    implied.push_back({"notebook>=6.5,<7", "service jupyter"});
+    implied.push_back({"ipykernel", "service jupyter"});
+    if (!spec.services.jupyter->nbextensions.empty()) {
+      implied.push_back({"jupyter-contrib-nbextensions", "service jupyter"});
+    }
+    if (spec.services.jupyter->lab) {
+      implied.push_back({"jupyterlab", "service jupyter"});
+    }
+  }
+  return implied;
+}
+
+std::string stale_reason(const Lock& lock, const spec::Spec& spec, const Digest& init) {
+  if (lock.spec != spec.digest()) {
+    return "the spec was changed after it was locked";
+  }
+  if (lock.encoder != codec::encoder_id()) {
+    return format("it was locked for the encoder `{}`, this slipway has `{}`", lock.encoder, codec::encoder_id());
+  }
+  if (lock.init != init) {
+    return format("it names slipway-init {}, this slipway brings {}", lock.init.brief(), init.brief());
+  }
+  return {};
+}
+
+Lock solve(const spec::Spec& spec, const SolveOptions& options, Context& context) {
+  if (std::string unknown; !names_known(options, unknown)) {
+    throw Error(ErrorKind::NotFound, "`{}` is not in the lock, so it cannot be updated", unknown);
+  }
+  if (options.previous && options.update.empty() && !options.update_all &&
+      stale_reason(*options.previous, spec, options.init).empty()) {
+    return *options.previous;
+  }
+  Lock lock;
+  lock.spec = spec.digest();
+  lock.suite = spec.suite;
+  lock.encoder = codec::encoder_id();
+  lock.init = options.init;
+  solve_debian(lock, spec, options, context);
+  if (!spec.python.empty() && !(spec.requirements.empty() && implied_requirements(spec).empty())) {
+    solve_python(lock, spec, options, context);
+  } else {
+    lock.python = spec.python;
+  }
+  split_layers(lock);
+  return lock;
+}
+
+}  // namespace slip::lock

@@ -1,0 +1,12 @@
+#pragma once
+
+#include "lock/lock.h"
+
+namespace slip::lock {
+
+/// Assigns every package its layer: the base system in one; a package of 8 MB or more in its own, named after it; the
+/// rest by a hash of its name into a few buckets, so that a package more or less changes one bucket only.
+/// At most 40 layers together: the largest win.
+void split_layers(Lock& lock);
+
+}  // namespace slip::lock

@@ -1,0 +1,242 @@
+#include "store/root.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <map>
+#include <memory>
+
+#include "core/error.h"
+#include "os/fd.h"
+#include "os/file.h"
+
+namespace slip::store {
+namespace {
+
+using codec::FileType;
+using codec::LayerItem;
+
+constexpr std::string_view kWhiteout = ".wh.";
+constexpr std::string_view kOpaque = ".wh..wh..opq";
+
+struct CloseDir {
+  void operator()(DIR* dir) const noexcept { ::closedir(dir); }
+};
+
+long raw_openat2(int at, const char* path, open_how* how) { return ::syscall(SYS_openat2, at, path, how, sizeof *how); }
+
+/// One tree in the making. Items arrive sorted, so most share their parent with the one before.
+class RootWriter {
+ public:
+  RootWriter(const std::filesystem::path& into, std::optional<DiskOwner> owner)
+      : name_(into.string()), root_(os::open_dir(into)), owner_(owner) {}
+
+  void add(const LayerItem& item) {
+    const std::string& path = item.entry.path;
+    const std::size_t slash = path.rfind('/');
+    const std::string parent = slash == std::string::npos ? std::string() : path.substr(0, slash);
+    const std::string leaf = slash == std::string::npos ? path : path.substr(slash + 1);
+    const int dir = parent_fd(parent, path);
+    if (leaf == kOpaque) {
+      clear(dir, path);
+      return;
+    }
+    if (leaf.starts_with(kWhiteout)) {
+      remove(dir, leaf.substr(kWhiteout.size()), path);
+      return;
+    }
+    place(dir, leaf, item);
+  }
+
+  /// Gives folders their modes, inner ones first: a folder that its owner may not write could not be filled.
+  void finish() {
+    for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
+      const auto set = os::call(::fchmodat, root_.get(), folder->first.c_str(), folder->second, 0);
+      if (set.err != ENOENT && set.err != ENOTDIR) {  // hidden by a later layer
+        (void)set.or_throw("set the mode of `/{}`", folder->first);
+      }
+    }
+  }
+
+ private:
+  [[noreturn]] void not_a_folder(const std::string& parent, const std::string& path) const {
+    throw Error(ErrorKind::Conflict, "`/{}` cannot be placed: `/{}` is not a folder in the layers below", path, parent);
+  }
+
+  int parent_fd(const std::string& parent, const std::string& path) {
+    if (parent_.valid() && parent == parent_name_) {
+      return parent_.get();
+    }
+    open_how how{};
+    how.flags = O_DIRECTORY | O_RDONLY | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+    const auto opened = os::call(raw_openat2, root_.get(), parent.empty() ? "." : parent.c_str(), &how);
+    if (opened.err == ENOTDIR || opened.err == ELOOP) {
+      not_a_folder(parent, path);
+    }
+    parent_ = os::Fd(static_cast<int>(opened.or_throw("open folder `/{}` of `{}`", parent, name_)));
+    parent_name_ = parent;
+    return parent_.get();
+  }
+
+  void place(int dir, const std::string& leaf, const LayerItem& item) {
+    switch (item.entry.type) {
+      case FileType::Directory: place_folder(dir, leaf, item); return;
+      case FileType::Regular: place_file(dir, leaf, item); return;
+      case FileType::Symlink:
+        replace(dir, leaf, item.entry.path);
+        os::call(::symlinkat, item.entry.link.c_str(), dir, leaf.c_str()).or_throw("link `/{}`", item.entry.path);
+        chown(dir, leaf, item.entry.path);
+        return;
+      case FileType::HardLink:
+        replace(dir, leaf, item.entry.path);
+        os::call(::linkat, root_.get(), item.entry.link.c_str(), dir, leaf.c_str(), 0)
+            .or_throw("link `/{}` to `/{}`", item.entry.path, item.entry.link);
+        return;
+      case FileType::Fifo:
+        replace(dir, leaf, item.entry.path);
+        os::call(::mkfifoat, dir, leaf.c_str(), static_cast<mode_t>(item.entry.mode)).or_throw("make `/{}`", item.entry.path);
+        chown(dir, leaf, item.entry.path);
+        return;
+      case FileType::CharDevice:
+      case FileType::BlockDevice: return;
+    }
+  }
+
+  void place_folder(int dir, const std::string& leaf, const LayerItem& item) {
+    auto made = os::call(::mkdirat, dir, leaf.c_str(), mode_t{0700});
+    if (made.err == EEXIST) {
+      struct stat there {};
+      os::call(::fstatat, dir, leaf.c_str(), &there, AT_SYMLINK_NOFOLLOW).or_throw("look at `/{}`", item.entry.path);
+      if (!S_ISDIR(there.st_mode)) {
+        replace(dir, leaf, item.entry.path);
+        made = os::call(::mkdirat, dir, leaf.c_str(), mode_t{0700});
+        (void)made.or_throw("make folder `/{}`", item.entry.path);
+      }
+    } else {
+      (void)made.or_throw("make folder `/{}`", item.entry.path);
+    }
+    folders_[item.entry.path] = static_cast<mode_t>(item.entry.mode);
+    chown(dir, leaf, item.entry.path);
+  }
+
+  void place_file(int dir, const std::string& leaf, const LayerItem& item) {
+    if (const auto* file = std::get_if<codec::FileContent>(&item.content)) {
+      link(dir, leaf, file->path, item.entry.path);
+    } else if (const auto* spliced = std::get_if<codec::SplicedContent>(&item.content)) {
+      link(dir, leaf, spliced->plain, item.entry.path);
+    } else {
+      const auto* text = std::get_if<codec::InlineContent>(&item.content);
+      write(dir, leaf, text == nullptr ? std::string_view() : std::string_view(text->bytes), item);
+    }
+  }
+
+  void link(int dir, const std::string& leaf, const std::filesystem::path& from, const std::string& path) {
+    auto linked = os::call(::linkat, AT_FDCWD, from.c_str(), dir, leaf.c_str(), 0);
+    if (linked.err == EEXIST) {
+      replace(dir, leaf, path);
+      linked = os::call(::linkat, AT_FDCWD, from.c_str(), dir, leaf.c_str(), 0);
+    }
+    (void)linked.or_throw("link `/{}` to `{}`", path, from.string());
+  }
+
+  void write(int dir, const std::string& leaf, std::string_view text, const LayerItem& item) {
+    replace(dir, leaf, item.entry.path);
+    const os::Fd file(static_cast<int>(
+        os::call(::openat, dir, leaf.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode_t{0600})
+            .or_throw("make `/{}`", item.entry.path)));
+    os::FdSink(file.get(), item.entry.path).write(as_bytes(text));
+    os::call(::fchmod, file.get(), static_cast<mode_t>(item.entry.mode)).or_throw("set the mode of `/{}`", item.entry.path);
+    chown(dir, leaf, item.entry.path);
+  }
+
+  void chown(int dir, const std::string& leaf, const std::string& path) {
+    if (owner_) {
+      os::call(::fchownat, dir, leaf.c_str(), uid_t{owner_->uid}, gid_t{owner_->gid}, AT_SYMLINK_NOFOLLOW)
+          .or_throw("give `/{}` to its owner on the disk", path);
+    }
+  }
+
+  /// Makes room for something that is not a folder, or takes a folder's place.
+  void replace(int dir, const std::string& leaf, const std::string& path) {
+    const auto gone = os::call(::unlinkat, dir, leaf.c_str(), 0);
+    if (gone.err == EISDIR) {
+      remove(dir, leaf, path);
+    } else if (gone.err != ENOENT) {
+      (void)gone.or_throw("replace `/{}`", path);
+    }
+  }
+
+  void remove(int dir, const std::string& leaf, const std::string& path) {
+    const auto gone = os::call(::unlinkat, dir, leaf.c_str(), 0);
+    if (gone.err == 0 || gone.err == ENOENT) {
+      return;
+    }
+    if (gone.err != EISDIR) {
+      (void)gone.or_throw("remove what `/{}` hides", path);
+    }
+    parent_name_ = "\n";  // descriptors of what is removed must not be used again
+    {
+      const os::Fd inner(static_cast<int>(
+          os::call(::openat, dir, leaf.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, mode_t{0})
+              .or_throw("open what `/{}` hides", path)));
+      clear(inner.get(), path);
+    }
+    os::call(::unlinkat, dir, leaf.c_str(), AT_REMOVEDIR).or_throw("remove what `/{}` hides", path);
+  }
+
+  void clear(int dir, const std::string& path) {
+    const std::unique_ptr<DIR, CloseDir> list(
+        ::fdopendir(static_cast<int>(os::call(::openat, dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, mode_t{0}).or_throw("list `/{}`", path))));
+    std::vector<std::string> names;
+    while (const dirent* entry = ::readdir(list.get())) {
+      const std::string name = entry->d_name;
+      if (name != "." && name != "..") {
+        names.push_back(name);
+      }
+    }
+    for (const std::string& name : names) {
+      remove(dir, name, path);
+    }
+  }
+
+  std::string name_;
+  os::Fd root_;
+  std::optional<DiskOwner> owner_;
+  os::Fd parent_;
+  std::string parent_name_ = "\n";
+  std::map<std::string, mode_t> folders_;
+};
+
+/// Whiteouts speak about lower layers only, so those of one layer come before everything else of it.
+bool is_whiteout(const LayerItem& item) {
+  const std::size_t slash = item.entry.path.rfind('/');
+  const std::string_view leaf = std::string_view(item.entry.path).substr(slash == std::string::npos ? 0 : slash + 1);
+  return leaf.starts_with(kWhiteout);
+}
+
+}  // namespace
+
+void write_root(const std::filesystem::path& into, std::span<const std::vector<LayerItem>> layers,
+                std::optional<DiskOwner> owner) {
+  RootWriter root(into, owner);
+  for (const std::vector<LayerItem>& layer : layers) {
+    for (const LayerItem& item : layer) {
+      if (is_whiteout(item)) {
+        root.add(item);
+      }
+    }
+    for (const LayerItem& item : layer) {
+      if (!is_whiteout(item)) {
+        root.add(item);
+      }
+    }
+  }
+  root.finish();
+}
+
+}  // namespace slip::store

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "codec/layer.h"
+
+namespace slip::store {
+
+/// Ids that the files of a root get on the disk: the one host id that stands behind a sandbox or workspace.
+struct DiskOwner {
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+};
+
+/// Lays layers over one another, lowest first, as one folder tree in the empty folder `into`.
+///
+/// Regular files become hard links to where their content lies (FileContent.path, SplicedContent.plain), inline
+/// content becomes new files; whiteouts remove what lower layers brought. Devices are left out: whoever launches
+/// mounts its own /dev. Owners in the items are not applied (see DiskOwner); modes are.
+/// Nothing is ever written through a symbolic link, so items cannot lead out of `into`.
+///
+/// @param owner  what folders, links and inline files are given; nullopt: left as created
+/// @throws Error Conflict when an item's parent is not a folder; NoSpace; Denied
+/// @source OCI image-spec v1.1 layer.md "Applying Changesets"
+void write_root(const std::filesystem::path& into, std::span<const std::vector<codec::LayerItem>> layers,
+                std::optional<DiskOwner> owner);
+
+}  // namespace slip::store
