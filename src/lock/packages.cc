@@ -152,7 +152,7 @@ std::optional<store::DiskOwner> disk_owner(const Context& context) {
   return store::DiskOwner{static_cast<std::uint32_t>(context.id.uid), static_cast<std::uint32_t>(context.id.gid)};
 }
 
-wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python, Context& context) {
+wheel::Target interpreter_of(std::span<const Deb> debs, const std::string& suite, const std::string& python) {
   wheel::Target target;
   target.python = python;
   codec::Sha256 build;
@@ -172,8 +172,62 @@ wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, con
     throw Error(ErrorKind::NotFound, "the locked packages of `{}` hold no Python {}", suite, python);
   }
   target.build_id = build.finish().hex();
+  return target;
+}
+
+wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python, Context& context) {
+  wheel::Target target = interpreter_of(debs, suite, python);
   target.root = unconfigured_root(debs, suite, context);
   return target;
+}
+
+namespace {
+
+/// Builds the sdists whose wheels the store lacks.
+void build_sdists(const Lock& lock, const wheel::Target& target, Context& context) {
+  std::vector<Wheel> sdists;
+  for (const Wheel& w : lock.wheels) {
+    if (w.built && !context.store.has_blob(w.built->sha256)) {
+      sdists.push_back(w);
+    }
+  }
+  if (sdists.empty()) {
+    return;
+  }
+  fetch_wheels(sdists, context);
+  fetch_wheels(lock.build_tools, context);
+  std::vector<wheel::WheelInput> tools;
+  for (const Wheel& tool : lock.build_tools) {
+    tools.push_back({context.store.blob_path(tool.artifact.sha256), tool.artifact.file, tool.artifact.sha256, false});
+  }
+  for (const Wheel& w : sdists) {
+    const wheel::Built built = wheel::build_sdist(context.store.blob_path(w.artifact.sha256), w.artifact.file, tools, target,
+                                                  context.store, context.id, context.events);
+    if (built.sha256 != w.built->sha256) {
+      throw Error(ErrorKind::Corrupt, "building {} {} gave a wheel with sha256 {}, the lock has {}", w.name, w.version,
+                  built.sha256.brief(), w.built->sha256.brief())
+          .add_hint("run `slipway lock --update " + w.name + "` if its build tools changed on purpose");
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<wheel::WheelInput> wheel_files(const Lock& lock, const wheel::Target& target, Context& context) {
+  std::vector<Wheel> plain;
+  for (const Wheel& w : lock.wheels) {
+    if (!w.built) {
+      plain.push_back(w);
+    }
+  }
+  fetch_wheels(plain, context);
+  build_sdists(lock, target, context);
+  std::vector<wheel::WheelInput> inputs;
+  for (const Wheel& w : lock.wheels) {
+    const Digest& sha256 = w.built ? w.built->sha256 : w.artifact.sha256;
+    inputs.push_back({context.store.blob_path(sha256), w.built ? w.built->file : w.artifact.file, sha256, false});
+  }
+  return inputs;
 }
 
 }  // namespace slip::lock

@@ -29,7 +29,15 @@ std::filesystem::path unconfigured_root(std::span<const Deb> debs, const std::st
 /// What files of trees and roots are given on this host's disk.
 std::optional<store::DiskOwner> disk_owner(const Context& context);
 
-/// The interpreter of a locked set, run out of unconfigured_root(). @throws Error NotFound when the set has none
+/// What the locked packages say about their interpreter; `root` is left empty. Pure.
+/// @throws Error NotFound when the set has no such Python
+wheel::Target interpreter_of(std::span<const Deb> debs, const std::string& suite, const std::string& python);
+
+/// The interpreter of a locked set, run out of unconfigured_root().
 wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python, Context& context);
+
+/// Every wheel of the lock as a file in the store, in the order of lock.wheels: fetched, sdists built in the sandbox
+/// and held against the lock's digest. @throws Error Corrupt when a build gives other bytes
+std::vector<wheel::WheelInput> wheel_files(const Lock& lock, const wheel::Target& target, Context& context);
 
 }  // namespace slip::lock
