@@ -31,14 +31,21 @@ Fd open_read(const fs::path& path);
 Fd open_dir(const fs::path& path);
 std::uint64_t file_size(const Fd& fd, const std::string& name);
 
-/// fsync, rename and unlink of durable state pass through these two, so that a test can end the process before
+/// fsync, rename and unlink of durable state pass through these four, so that a test can end the process before
 /// the n-th of them: SLIPWAY_TEST_KILL_AT=n sends SIGKILL to ourselves before step n (1-based, counted per process).
 void durable_sync(const Fd& fd, const std::string& name);
 void durable_rename(const fs::path& from, const fs::path& to);
+/// unlink; nothing there is not an error.
+void durable_remove(const fs::path& path);
 /// fsync of a folder, after entries in it changed.
 void sync_dir(const fs::path& dir);
+/// How many durable steps this process has made so far; a kill test reads it to know how far to count.
+std::uint64_t durable_steps() noexcept;
 
 /// A file that comes into being at commit() and leaves no trace otherwise.
+///
+/// The temp file is called `.NAME.slip-tmp` and is held by flock while its writer lives. A writer that was killed
+/// leaves it behind unlocked; the next AtomicFile for the same target removes it, and sweep_stale() any of them.
 class AtomicFile {
  public:
   /// The temp file lies beside `target` (its folder must exist).
@@ -49,7 +56,7 @@ class AtomicFile {
   void write(ByteView bytes);
   [[nodiscard]] const Fd& fd() const noexcept { return fd_; }
   [[nodiscard]] const fs::path& temp_path() const noexcept { return temp_; }
-  /// fsync, rename over the target, fsync of the folder.
+  /// fsync, rename over the target, fsync of the folder; fd() is closed afterwards.
   void commit();
 
  private:
@@ -59,7 +66,8 @@ class AtomicFile {
   bool committed_ = false;
 };
 
-/// A private folder (0700) that disappears with the object.
+/// A private folder (0700) that disappears with the object. Held by flock while its maker lives, so that
+/// sweep_stale() can tell what a killed process left behind.
 class TempDir {
  public:
   /// Made inside `parent` (which must exist) with a name that starts with `prefix`.
@@ -69,12 +77,20 @@ class TempDir {
   ~TempDir();
   [[nodiscard]] const fs::path& path() const noexcept { return path_; }
   /// Gives the folder up: it is the caller's now (after a rename, say).
-  void keep() noexcept { kept_ = true; }
+  void keep() noexcept {
+    kept_ = true;
+    lock_.reset();
+  }
 
  private:
   fs::path path_;
+  Fd lock_;
   bool kept_ = false;
 };
+
+/// Removes what killed processes left in `parent`: temp files of AtomicFile and folders of TempDir whose name
+/// starts with `prefix`, when nobody holds them and they are older than a minute. Returns how many.
+std::size_t sweep_stale(const fs::path& parent, std::string_view prefix);
 
 /// Exclusive or shared flock on a file that is made when missing; held until destruction.
 class FileLock {

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "os/fd.h"
@@ -42,5 +46,40 @@ struct CommandResult {
 CommandResult run_command(const Command& command);
 /// As above, but any status but 0 is an Error whose causes hold the last lines of stderr.
 std::string run_checked(const Command& command);
+
+/// A child process of ours: killed and reaped when the object goes and nobody waited for it.
+class Child {
+ public:
+  Child() = default;
+  /// Takes over a process that nobody else will wait for. `pidfd` refers to it.
+  Child(pid_t pid, Fd pidfd) noexcept;
+  Child(Child&& other) noexcept : pid_(std::exchange(other.pid_, -1)), pidfd_(std::move(other.pidfd_)) {}
+  Child& operator=(Child&&) = delete;
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
+  ~Child();
+  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
+  /// Readable (poll) once the process has ended.
+  [[nodiscard]] const Fd& pidfd() const noexcept { return pidfd_; }
+  /// Sends a signal; a process that has ended is not an error.
+  void kill(int signal) const noexcept;
+  /// Waits for the end; once.
+  ExitStatus wait();
+
+ private:
+  pid_t pid_ = -1;
+  Fd pidfd_;
+};
+
+/// A row of the user data base.
+struct User {
+  std::string name;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::string home;
+  std::string shell;
+};
+std::optional<User> user_by_id(std::uint32_t uid);
+std::optional<User> user_by_name(const std::string& name);
 
 }  // namespace slip::os
