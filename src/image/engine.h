@@ -1,0 +1,52 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "codec/layer.h"
+#include "image/plan.h"
+#include "lock/context.h"
+#include "lock/lock.h"
+
+namespace slip::image {
+
+/// A finished layer: its recipe, and what it came to.
+struct Layer {
+  LayerPlan plan;
+  codec::EncodedLayer encoded;
+  bool reused = false;  ///< known from an earlier build; nothing was made
+};
+
+/// Turns recipes into layers: the one engine behind every kind of image. Caches by recipe key; layers of wheels are
+/// never kept as blobs (their bytes can be made again from the wheels faster than read back twice), all others are.
+class Engine {
+ public:
+  /// Everything is referred to, not copied.
+  Engine(const lock::Lock& lock, const std::vector<LayerPlan>& plan, lock::Context& context);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Brings every layer about, in parallel where they do not stand on one another; cheap when all are known.
+  std::vector<Layer> build();
+  /// The merged root of all layers: one folder of hard links, kept in the store.
+  std::filesystem::path root();
+  /// Writes the compressed bytes of one layer. @throws Error Corrupt when they are not what `layer` promises
+  void produce(const Layer& layer, Sink& out);
+  /// Trees of the store that this image's root and layers are made of.
+  [[nodiscard]] std::vector<std::string> tree_keys() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Store key of the merged root of a plan.
+std::string root_key(const std::vector<LayerPlan>& plan);
+
+}  // namespace slip::image

@@ -1,0 +1,82 @@
+#include "image/recipe.h"
+
+#include <nlohmann/json.hpp>
+
+#include "codec/json.h"
+#include "codec/layer.h"
+#include "codec/sha256.h"
+#include "core/format.h"
+
+namespace slip::image {
+namespace {
+
+using codec::Json;
+
+// Raise it whenever the same recipe would give other bytes than before.
+constexpr int kRecipeFormat = 1;
+
+Json inputs(const std::vector<lock::Deb>& debs) {
+  Json list = Json::array();
+  for (const lock::Deb& deb : debs) {
+    list.push_back(deb.name + " " + deb.version + " " + deb.artifact.sha256.hex());
+  }
+  return list;
+}
+
+struct Describe {
+  Json operator()(const DebsRecipe& r) const {
+    return {{"kind", "debs"}, {"suite", r.suite}, {"skeleton", r.skeleton}, {"debs", inputs(r.debs)}};
+  }
+  Json operator()(const ConfigureRecipe& r) const {
+    return {{"kind", "configure"}, {"suite", r.suite}, {"epoch", r.epoch}, {"debs", inputs(r.debs)}};
+  }
+  Json operator()(const WheelsRecipe& r) const {
+    Json list = Json::array();
+    for (const lock::Wheel& w : r.wheels) {
+      const Digest& sha256 = w.built ? w.built->sha256 : w.artifact.sha256;
+      list.push_back(w.name + " " + w.version + " " + sha256.hex() + (r.requested.contains(w.name) ? " requested" : ""));
+    }
+    return {{"kind", "wheels"}, {"python", r.python_build}, {"prefix", r.prefix}, {"wheels", list}};
+  }
+  Json operator()(const SystemRecipe& r) const {
+    return {{"kind", "system"}, {"suite", r.suite},   {"epoch", r.epoch}, {"user", r.user},
+            {"python", r.python}, {"prefix", r.prefix}, {"env", Json(r.env)}, {"configured", r.configured.hex()}};
+  }
+  Json operator()(const NbextensionsRecipe& r) const {
+    return {{"kind", "nbextensions"}, {"epoch", r.epoch}, {"prefix", r.prefix}, {"enabled", Json(r.enabled)}, {"below", r.below.hex()}};
+  }
+  Json operator()(const RunRecipe& r) const {
+    return {{"kind", "run"}, {"epoch", r.epoch}, {"command", r.command}, {"network", r.network}, {"env", Json(r.env)},
+            {"index", r.index}, {"below", r.below.hex()}};
+  }
+  Json operator()(const FilesRecipe& r) const {
+    Json list = Json::array();
+    for (const ProjectFile& f : r.files) {
+      switch (f.kind) {
+        case ProjectFile::Kind::File: list.push_back(format("file {:o} {} {}", f.mode, f.sha256.hex(), f.path)); break;
+        case ProjectFile::Kind::Folder: list.push_back(format("folder {:o} {}", f.mode, f.path)); break;
+        case ProjectFile::Kind::Link: list.push_back(format("link {} {}", f.path, f.link)); break;
+      }
+    }
+    return {{"kind", "files"}, {"epoch", r.epoch}, {"files", list}};
+  }
+  Json operator()(const InitRecipe& r) const { return {{"kind", "init"}, {"sha256", r.sha256.hex()}}; }
+};
+
+Json to_json(const Recipe& recipe) { return std::visit(Describe{}, recipe); }
+
+}  // namespace
+
+std::string kind_of(const Recipe& recipe) {
+  static constexpr std::array<const char*, std::variant_size_v<Recipe>> kNames = {
+      "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init"};
+  return kNames[recipe.index()];
+}
+
+std::string describe(const Recipe& recipe) { return codec::dump_canonical(to_json(recipe)); }
+
+Digest key(const Recipe& recipe) {
+  return codec::sha256(format("slipway recipe {}\n{}\n{}", kRecipeFormat, codec::encoder_id(), describe(recipe)));
+}
+
+}  // namespace slip::image

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "codec/layer.h"
+#include "image/recipe.h"
+#include "wheel/wheel.h"
+
+namespace slip::image {
+
+/// The layer that slipway itself writes: the workspace user in passwd, group, shadow and gshadow, the home folder
+/// seeded from /etc/skel, /workspace, the virtual environment and the PATH of login shells.
+///
+/// @param lower  the layers below, lowest first: account files and /etc/skel are read from the topmost that has them
+/// @throws Error Conflict when the user's name or id is taken
+std::vector<codec::LayerItem> system_items(const SystemRecipe& recipe, std::span<const std::vector<codec::LayerItem>> lower,
+                                           const wheel::Target& target);
+
+/// Bytes of a regular file item, wherever they are. @throws Error as the file system does
+std::string content_of(const codec::LayerItem& item);
+
+}  // namespace slip::image
