@@ -62,6 +62,7 @@ struct LaunchPlan {
   Network network = Network::None;
   Filter filter = Filter::Workspace;
   bool new_session = false;                    ///< setsid: no controlling terminal (builds)
+  bool direct = false;  ///< argv is exec'ed as pid 1 (the image's own init); false: a small reaper of ours is pid 1
   bool operator==(const LaunchPlan&) const = default;
 };
 
