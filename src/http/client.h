@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -8,15 +9,18 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/bytes.h"
 #include "core/digest.h"
+#include "core/error.h"
 #include "core/events.h"
 
 namespace slip::http {
 
 /// How a Client behaves. Proxies come from the environment as curl reads it (https_proxy, no_proxy, …).
+/// ~/.netrc is never read; a redirect from https to http is refused.
 struct Options {
   std::string ca_file;              ///< PEM bundle; empty: SSL_CERT_FILE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE, then the system's
   unsigned connect_timeout_s = 20;  ///< for one connection attempt
@@ -24,6 +28,14 @@ struct Options {
   unsigned attempts = 4;            ///< tries a request gets on 408, 429, 5xx and broken connections; back-off with jitter, Retry-After honoured
   unsigned parallel = 16;           ///< transfers at once
   std::string user_agent = "slipway";
+  std::string http_proxy;   ///< for http:// URLs where the environment names none (config::Config::http_proxy)
+  std::string https_proxy;  ///< the same for https://
+  std::string no_proxy;     ///< hosts reached directly; empty: the environment's no_proxy
+  std::chrono::milliseconds first_pause{500};   ///< before the second try; doubles with each further one
+  std::chrono::milliseconds longest_pause{20'000};
+  std::uint64_t seed = 0;  ///< of the jitter; 0: from the system
+  /// For tests: gets each pause that was chosen and returns the one to take.
+  std::function<std::chrono::milliseconds(std::chrono::milliseconds)> on_pause;
 };
 
 struct Response {
@@ -58,12 +70,22 @@ class Client {
   std::vector<Response> get_all(std::span<const std::string> urls, const std::map<std::string, std::string>& headers = {},
                                 std::uint64_t limit = 64u << 20);
   /// Downloads all, options.parallel at a time, resuming `.part` files of an earlier run by range; the bytes are
-  /// hashed while they arrive. Ends at the first file that cannot be had (its error names file and URL).
+  /// hashed while they arrive. Ends at the first file that cannot be had (its error names file and URL); `.part`
+  /// files stay for the next run. A digest that differs is tried once more on the next mirror, then Corrupt.
+  /// Two processes may ask for one target: the second waits and takes what the first has verified.
+  /// @throws Error NotFound, Denied, Unavailable, Corrupt, NoSpace, Invalid
   void download(std::span<const Download> files, TaskId parent = kNoTask);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
+
+/// What an answer that is no success means, for callers of get(): 401, 403 and 407 are Denied, 404 and 410 NotFound,
+/// everything else Unavailable; with a hint where there is something to do.
+Error status_error(const Response& response);
+
+/// A URL that may stand in a message: user, password, query and fragment are left out.
+std::string redact(std::string_view url);
 
 }  // namespace slip::http

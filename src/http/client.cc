@@ -1,0 +1,53 @@
+#include "http/client.h"
+
+#include "http/file_transfer.h"
+#include "http/memory_transfer.h"
+
+namespace slip::http {
+
+struct Client::State {
+  State(Options options_in, Events& events_in)
+      : options(std::move(options_in)),
+        events(events_in),
+        backoff(options.first_pause, options.longest_pause, options.seed),
+        engine(options) {}
+
+  Options options;
+  Events& events;
+  Backoff backoff;
+  Engine engine;
+};
+
+Client::Client(Options options, Events& events) : state_(std::make_unique<State>(std::move(options), events)) {}
+Client::~Client() = default;
+
+Response Client::get(const std::string& url, const std::map<std::string, std::string>& headers, std::uint64_t limit) {
+  return std::move(get_all(std::span(&url, 1), headers, limit).front());
+}
+
+std::vector<Response> Client::get_all(std::span<const std::string> urls,
+                                      const std::map<std::string, std::string>& headers, std::uint64_t limit) {
+  std::vector<std::unique_ptr<Transfer>> transfers;
+  std::vector<MemoryTransfer*> results;
+  for (const std::string& url : urls) {
+    auto transfer = std::make_unique<MemoryTransfer>(state_->options, state_->backoff, url, headers, limit);
+    results.push_back(transfer.get());
+    transfers.push_back(std::move(transfer));
+  }
+  state_->engine.run(transfers, true);
+  std::vector<Response> responses;
+  for (MemoryTransfer* result : results) {
+    responses.push_back(result->take());
+  }
+  return responses;
+}
+
+void Client::download(std::span<const Download> files, TaskId parent) {
+  std::vector<std::unique_ptr<Transfer>> transfers;
+  for (const Download& file : files) {
+    transfers.push_back(std::make_unique<FileTransfer>(state_->options, state_->backoff, state_->events, parent, file));
+  }
+  state_->engine.run(transfers, false);
+}
+
+}  // namespace slip::http
