@@ -1,0 +1,472 @@
+#include "store/store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <thread>
+
+#include "codec/sha256.h"
+#include "core/error.h"
+
+namespace slip::store {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+class StoreTest : public testing::Test {
+ protected:
+  os::TempDir dir_{fs::temp_directory_path(), "store-test-"};
+  fs::path root_ = dir_.path() / "store";
+
+  static void write(const fs::path& file, std::string_view text) { std::ofstream(file, std::ios::binary) << text; }
+  static std::vector<std::string> names(const fs::path& folder) {
+    std::vector<std::string> all;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      all.push_back(entry.path().filename().string());
+    }
+    std::ranges::sort(all);
+    return all;
+  }
+  static ErrorKind kind_of(const std::function<void()>& body) {
+    try {
+      body();
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    ADD_FAILURE() << "no error";
+    return ErrorKind::Usage;
+  }
+  /// Runs body in a child; its wait status.
+  template <class Body>
+  static int in_child(Body body) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      int code = 99;
+      try {
+        code = body();
+      } catch (const Error& e) {
+        std::fprintf(stderr, "%s\n", e.joined().c_str());
+      }
+      ::_exit(code);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return status;
+  }
+  /// For n = 1, 2…: runs body on a new store in a child that is killed before its n-th durable step, then check, then
+  /// body again to its end and check again; until a child gets through. Returns how many were killed.
+  int kill_at_every_step(const std::function<void(const fs::path&)>& body, const std::function<void(const fs::path&)>& check) {
+    for (int n = 1; n < 200; ++n) {
+      const fs::path root = dir_.path() / std::to_string(n);
+      const int status = in_child([&] {
+        ::setenv("SLIPWAY_TEST_KILL_AT", std::to_string(os::durable_steps() + static_cast<std::uint64_t>(n)).c_str(), 1);
+        body(root);
+        return 0;
+      });
+      if (WIFEXITED(status)) {
+        EXPECT_EQ(WEXITSTATUS(status), 0);
+        return n - 1;
+      }
+      EXPECT_EQ(WTERMSIG(status), SIGKILL);
+      check(root);
+      body(root);
+      check(root);
+    }
+    return -1;
+  }
+};
+
+TEST_F(StoreTest, BlobsGoInOnceReadOnlyAndComeBackEqual) {
+  Store store(root_);
+  const Digest digest = store.put_blob("hello\n");
+  EXPECT_EQ(digest.hex(), "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03");
+  EXPECT_EQ(store.put_blob("hello\n"), digest);
+  EXPECT_TRUE(store.has_blob(digest));
+  EXPECT_EQ(store.read_blob(digest), "hello\n");
+  EXPECT_EQ(store.blob_path(digest), root_ / "blobs/sha256" / digest.hex());
+  EXPECT_EQ(fs::status(store.blob_path(digest)).permissions(), fs::perms(0444));
+  EXPECT_EQ(store.read_blob(store.put_blob("")), "");
+  EXPECT_FALSE(store.has_blob(codec::sha256("other")));
+  EXPECT_EQ(kind_of([&] { (void)store.read_blob(codec::sha256("other")); }), ErrorKind::NotFound);
+  EXPECT_EQ(kind_of([&] { (void)store.read_blob(digest, 3); }), ErrorKind::Invalid);
+}
+
+TEST_F(StoreTest, AdoptsAFileByRenameAndFromAnotherFileSystemByVerifiedCopy) {
+  Store store(root_);
+  const fs::path file = store.partial_path(codec::sha256("data"));
+  write(file, "data");
+  store.adopt_blob(file, codec::sha256("data"));
+  EXPECT_EQ(store.read_blob(codec::sha256("data")), "data");
+  EXPECT_FALSE(fs::exists(file));
+  write(file, "data");  // a second process was as fast
+  store.adopt_blob(file, codec::sha256("data"));
+  EXPECT_FALSE(fs::exists(file));
+
+  struct stat here {};
+  struct stat shm {};
+  ASSERT_EQ(::stat(root_.c_str(), &here), 0);
+  if (::stat("/dev/shm", &shm) != 0 || shm.st_dev == here.st_dev || ::access("/dev/shm", W_OK) != 0) {
+    GTEST_SKIP() << "no second file system at /dev/shm";
+  }
+  const os::TempDir other("/dev/shm", "store-test-");
+  write(other.path() / "x", "elsewhere");
+  EXPECT_EQ(kind_of([&] { store.adopt_blob(other.path() / "x", codec::sha256("promised")); }), ErrorKind::Corrupt);
+  EXPECT_FALSE(store.has_blob(codec::sha256("promised")));
+  store.adopt_blob(other.path() / "x", codec::sha256("elsewhere"));
+  EXPECT_EQ(store.read_blob(codec::sha256("elsewhere")), "elsewhere");
+  EXPECT_THAT(names(other.path()), IsEmpty());
+}
+
+TEST_F(StoreTest, ADamagedBlobIsReportedAndRemovedOnlyOnDemand) {
+  Store store(root_);
+  const Digest digest = store.put_blob("precious");
+  const Digest sound = store.put_blob("sound");
+  fs::permissions(store.blob_path(digest), fs::perms(0644));
+  write(store.blob_path(digest), "precioux");
+  try {
+    (void)store.read_blob(digest);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::Corrupt);
+    EXPECT_THAT(e.hints(), ElementsAre(testing::HasSubstr("gc --verify")));
+  }
+  EXPECT_TRUE(store.has_blob(digest));
+  EXPECT_THAT(store.remove_damaged(), ElementsAre(digest));
+  EXPECT_FALSE(store.has_blob(digest));
+  EXPECT_EQ(store.read_blob(sound), "sound");
+}
+
+TEST_F(StoreTest, TreesAreMadeOnce) {
+  Store store(root_);
+  EXPECT_EQ(store.find_tree("deb-1"), std::nullopt);
+  int made = 0;
+  const auto make = [&](const fs::path& into) {
+    EXPECT_EQ(fs::status(into).permissions(), fs::perms(0755));
+    write(into / "file", "x");
+    ++made;
+  };
+  EXPECT_EQ(store.ensure_tree("deb-1", make), root_ / "trees/deb-1");
+  EXPECT_EQ(store.ensure_tree("deb-1", make), root_ / "trees/deb-1");
+  EXPECT_EQ(made, 1);
+  EXPECT_EQ(os::read_file(*store.find_tree("deb-1") / "file"), "x");
+  for (const char* bad : {"", ".x", "../x", "a/b", "A", "a_b", "-x"}) {
+    EXPECT_EQ(kind_of([&] { (void)store.find_tree(bad); }), ErrorKind::Internal) << bad;
+  }
+}
+
+TEST_F(StoreTest, AMakerThatThrowsLeavesNothing) {
+  Store store(root_);
+  EXPECT_EQ(kind_of([&] {
+              store.ensure_tree("half", [](const fs::path& into) {
+                write(into / "file", "x");
+                throw Error(ErrorKind::Invalid, "stop");
+              });
+            }),
+            ErrorKind::Invalid);
+  EXPECT_EQ(store.find_tree("half"), std::nullopt);
+  ASSERT_EQ(names(root_ / "tmp").size(), 1u);
+  EXPECT_THAT(names(root_ / "tmp" / names(root_ / "tmp")[0]), IsEmpty());
+}
+
+TEST_F(StoreTest, ThreadsAndProcessesThatWantOneTreeMakeItOnce) {
+  { const Store make_layout(root_); }
+  const fs::path log = dir_.path() / "log";
+  std::vector<pid_t> children;
+  for (int i = 0; i < 4; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      Store store(root_);
+      const auto use = [&] {
+        store.ensure_tree("wanted", [&](const fs::path& into) {
+          std::ofstream(log, std::ios::app) << "made\n";
+          ::usleep(50'000);
+          write(into / "file", "x");
+        });
+      };
+      std::thread other(use);
+      use();
+      other.join();
+      ::_exit(fs::exists(root_ / "trees/wanted/file") ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(os::read_file(log), "made\n");
+}
+
+TEST_F(StoreTest, RecordsAndTagsSurviveReopening) {
+  const std::string odd("a\0b\xff", 4);
+  {
+    Store store(root_);
+    store.set_record("layer", "key", "old");
+    store.set_record("layer", "key", odd);
+    store.set_record("layer", "empty", "");
+    store.set_tag("tf29-dev:latest", codec::sha256("m1"));
+    store.set_tag("a:1", codec::sha256("m0"));
+    store.set_tag("tf29-dev:latest", codec::sha256("m2"));
+  }
+  Store store(root_);
+  EXPECT_EQ(store.record("layer", "key"), odd);
+  EXPECT_EQ(store.record("layer", "empty"), "");
+  EXPECT_EQ(store.record("other", "key"), std::nullopt);
+  EXPECT_EQ(store.resolve("tf29-dev:latest"), codec::sha256("m2"));
+  EXPECT_EQ(store.resolve("tf29-dev"), std::nullopt);
+  const auto images = store.images();
+  ASSERT_EQ(images.size(), 2u);
+  EXPECT_EQ(images[0].reference, "a:1");
+  EXPECT_EQ(images[1].manifest, codec::sha256("m2"));
+  EXPECT_GT(images[1].built, 1'600'000'000);
+  EXPECT_TRUE(store.remove_tag("a:1"));
+  EXPECT_FALSE(store.remove_tag("a:1"));
+}
+
+TEST_F(StoreTest, ManyThreadsShareOneStore) {
+  Store store(root_);
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&store, &wrong, t] {
+      for (int i = 0; i < 25; ++i) {
+        const std::string text = std::to_string(i % 7);
+        const Digest digest = store.put_blob(text);
+        store.set_record("t" + std::to_string(t), text, text);
+        wrong += store.read_blob(digest) != text || store.record("t" + std::to_string(t), text) != text;
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(StoreTest, GcRemovesWhatIsNotKeptAndCountsSharedFilesOnce) {
+  Store store(root_);
+  const Digest kept = store.put_blob("kept");
+  const Digest dropped = store.put_blob(std::string(100'000, 'x'));
+  store.ensure_tree("a", [](const fs::path& into) { write(into / "big", std::string(1'000'000, 'y')); });
+  store.ensure_tree("b", [&](const fs::path& into) { fs::create_hard_link(root_ / "trees/a/big", into / "big"); });
+  write(store.partial_path(codec::sha256("wanted")).string() + ".part", "w");
+  write(store.partial_path(codec::sha256("unwanted")).string() + ".part", "u");
+  const auto keep = [&](const Digest& d) { return d == kept || d == codec::sha256("wanted"); };
+
+  Store::Freed freed = store.gc(keep, [](const std::string& key) { return key == "b"; });
+  EXPECT_EQ(freed.blobs, 1u);
+  EXPECT_EQ(freed.trees, 1u);
+  EXPECT_GE(freed.bytes, 100'000u);
+  EXPECT_LT(freed.bytes, 500'000u);
+  EXPECT_TRUE(store.has_blob(kept));
+  EXPECT_FALSE(store.has_blob(dropped));
+  EXPECT_EQ(store.last_use(dropped), std::nullopt);
+  EXPECT_NE(store.last_use(kept), std::nullopt);
+  EXPECT_EQ(store.find_tree("a"), std::nullopt);
+  EXPECT_NE(store.find_tree("b"), std::nullopt);
+  EXPECT_THAT(names(root_ / "partial"), ElementsAre(codec::sha256("wanted").hex() + ".part"));
+
+  freed = store.gc(keep, [](const std::string&) { return false; });
+  EXPECT_EQ(freed.trees, 1u);
+  EXPECT_GE(freed.bytes, 1'000'000u);
+  EXPECT_EQ(store.put_blob("still usable"), codec::sha256("still usable"));
+}
+
+TEST_F(StoreTest, ALeasedTreeOutlivesGcAlsoWhenItsHolderClosedTheStore) {
+  std::optional<Lease> lease;
+  {
+    Store store(root_);
+    EXPECT_FALSE(store.lease_tree("none"));
+    store.ensure_tree("root", [](const fs::path& into) { write(into / "f", "x"); });
+    lease = store.lease_tree("root");
+    ASSERT_TRUE(lease);
+  }
+  Store store(root_);
+  const auto nothing = [](const auto&) { return false; };
+  EXPECT_EQ(store.gc(nothing, nothing).trees, 0u);
+  EXPECT_EQ(os::read_file(lease->tree() / "f"), "x");
+  lease.reset();
+  EXPECT_EQ(store.gc(nothing, nothing).trees, 1u);
+  EXPECT_THAT(names(root_ / "leases"), IsEmpty());
+}
+
+TEST_F(StoreTest, GcWaitsForOtherProcesses) {
+  Store store(root_);
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    {
+      Store theirs(root_);
+      (void)!::write(ready[1], "x", 1);
+      ::usleep(200'000);
+      theirs.put_blob("late");
+    }
+    ::_exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  bool waited = false;
+  const auto nothing = [](const auto&) { return false; };
+  const Store::Freed freed = store.gc(nothing, nothing, [&] { waited = true; });
+  EXPECT_TRUE(waited);
+  EXPECT_EQ(freed.blobs, 1u);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+}
+
+TEST_F(StoreTest, TheNextOpenerRemovesWhatAKilledProcessLeft) {
+  EXPECT_EQ(WTERMSIG(in_child([&] {
+              Store store(root_);
+              store.ensure_tree("never", [](const fs::path& into) {
+                write(into / "file", "x");
+                fs::permissions(into, fs::perms(0));
+                ::kill(::getpid(), SIGKILL);
+              });
+              return 0;
+            })),
+            SIGKILL);
+  ASSERT_EQ(names(root_ / "tmp").size(), 1u);
+  const std::string left = names(root_ / "tmp")[0];
+  Store store(root_);
+  const os::TempDir mine = store.temp_dir("x-");
+  EXPECT_EQ(store.find_tree("never"), std::nullopt);
+  EXPECT_FALSE(fs::exists(root_ / "tmp" / left));
+  const Store second(root_);  // does not touch what a live one holds
+  EXPECT_TRUE(fs::exists(mine.path()));
+}
+
+TEST_F(StoreTest, KilledAtEveryDurableStepTheStoreStaysValid) {
+  const Digest blob = codec::sha256("content");
+  const Digest adopted = codec::sha256("adopted");
+  const auto work = [&](const fs::path& root) {
+    Store store(root);
+    const fs::path partial = store.partial_path(adopted);
+    write(partial, "adopted");
+    store.adopt_blob(partial, adopted);
+    store.put_blob("content");
+    for (const char* key : {"kept", "dropped"}) {
+      store.ensure_tree(key, [](const fs::path& into) {
+        write(into / "one", "1");
+        write(into / "two", "2");
+      });
+    }
+    store.set_tag("x:1", blob);
+    store.gc([&](const Digest& d) { return d == blob; }, [](const std::string& key) { return key == "kept"; });
+    EXPECT_TRUE(store.has_blob(blob) && !store.has_blob(adopted) && store.find_tree("kept") && !store.find_tree("dropped"));
+    EXPECT_EQ(store.resolve("x:1"), blob);
+  };
+  const int kills = kill_at_every_step(work, [&](const fs::path& root) {
+    Store store(root);
+    EXPECT_EQ(names(root / "tmp").size(), 1u);
+    for (const char* key : {"kept", "dropped"}) {
+      const auto tree = store.find_tree(key);
+      EXPECT_TRUE(!tree || names(*tree) == (std::vector<std::string>{"one", "two"}));
+    }
+    EXPECT_TRUE(!store.resolve("x:1") || store.has_blob(blob));
+    EXPECT_TRUE(store.remove_damaged().empty());
+    EXPECT_THAT(names(root / "blobs/sha256"), testing::Each(testing::SizeIs(64)));
+  });
+  EXPECT_GE(kills, 12);
+}
+
+TEST_F(StoreTest, TreesThatAPowerCutMayHaveTornAreDroppedAndSettledOnesKept) {
+  {
+    Store store(root_);
+    store.ensure_tree("settled", [](const fs::path&) {});
+    const auto all = [](const auto&) { return true; };
+    store.gc(all, all);  // settles
+    store.ensure_tree("torn", [](const fs::path&) {});
+  }
+  const std::vector<std::string> boots = names(root_ / "fresh");
+  ASSERT_EQ(boots.size(), 1u);
+  EXPECT_THAT(names(root_ / "fresh" / boots[0]), ElementsAre("torn"));
+  { EXPECT_TRUE(Store(root_).find_tree("torn")); }  // the same boot
+  fs::rename(root_ / "fresh" / boots[0], root_ / "fresh/another-boot");
+  const Store store(root_);
+  EXPECT_FALSE(store.find_tree("torn"));
+  EXPECT_TRUE(store.find_tree("settled"));
+  EXPECT_FALSE(fs::exists(root_ / "fresh/another-boot"));
+}
+
+TEST_F(StoreTest, IsPrivateAndRefusesStrangersAndNewerVersions) {
+  { const Store store(root_); }
+  EXPECT_EQ(fs::status(root_).permissions(), fs::perms(::geteuid() == 0 ? 0711 : 0700));
+  EXPECT_EQ(fs::status(root_ / "trees").permissions(), fs::perms(0700));
+  EXPECT_EQ(fs::status(root_ / "index.db").permissions(), fs::perms(0600));
+  // The version is a big-endian number at byte 60 of the file.
+  {
+    std::fstream db(root_ / "index.db", std::ios::in | std::ios::out | std::ios::binary);
+    db.seekp(60);
+    db.write("\0\0\0\x63", 4);
+  }
+  EXPECT_EQ(kind_of([&] { const Store store(root_); }), ErrorKind::Unsupported);
+  write(root_ / "index.db", std::string(5000, 'j'));
+  EXPECT_EQ(kind_of([&] { const Store store(root_); }), ErrorKind::Corrupt);
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "giving a folder away needs root";
+  }
+  ASSERT_EQ(::chown(root_.c_str(), 12345, 12345), 0);
+  EXPECT_EQ(kind_of([&] { const Store store(root_); }), ErrorKind::Denied);
+}
+
+TEST_F(StoreTest, AFullDiskIsAnErrorOfItsOwnAndNothingIsHalfWritten) {
+  const fs::path mount = dir_.path() / "small";
+  fs::create_directory(mount);
+  const int status = in_child([&] {
+    if (::unshare(CLONE_NEWNS) != 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        ::mount("none", mount.c_str(), "tmpfs", 0, "size=1m") != 0) {
+      return 77;
+    }
+    const auto full = [](const std::function<void()>& body) {
+      try {
+        body();
+      } catch (const Error& e) {
+        return e.kind() == ErrorKind::NoSpace && !e.hints().empty();
+      }
+      return false;
+    };
+    Store store(mount / "s");
+    const std::string big(2'000'000, 'x');
+    const bool blob = full([&] { store.put_blob(big); }) && !store.has_blob(codec::sha256(big));
+    const bool tree = full([&] { store.ensure_tree("big", [&](const fs::path& into) { os::write_file(into / "f", big); }); }) &&
+                      !store.find_tree("big");
+    const fs::path own = mount / "s/tmp" / names(mount / "s/tmp")[0];
+    const bool clean = names(own).empty() && names(mount / "s/blobs/sha256").empty();
+    // Fill the rest: the index must say the same.
+    const std::string chunk(4096, 'f');
+    std::ofstream filler(mount / "filler", std::ios::binary);
+    while (filler.write(chunk.data(), 4096).flush()) {
+    }
+    const bool record = full([&] {
+      for (int i = 0; i < 100; ++i) {
+        store.set_record("b", std::to_string(i), std::string(50'000, 'r'));
+      }
+    });
+    filler.close();
+    fs::remove(mount / "filler");
+    store.set_record("b", "again", "works");
+    const bool again = store.record("b", "again") == "works" && store.read_blob(store.put_blob("small")) == "small";
+    return (blob ? 0 : 1) + (tree ? 0 : 2) + (clean ? 0 : 4) + (record ? 0 : 8) + (again ? 0 : 16);
+  });
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) {
+    GTEST_SKIP() << "mounting a small file system needs root";
+  }
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace slip::store
