@@ -67,6 +67,7 @@ class TarReader {
  private:
   struct State;
   std::unique_ptr<State> state_;
+  std::unique_ptr<Source> content_;
 };
 
 }  // namespace slip::codec
