@@ -5,9 +5,9 @@
 #include <pwd.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,6 +19,8 @@
 
 namespace slip::os {
 namespace {
+
+// The pidfd calls are made by number: the header of glibc 2.36 declares them without C linkage.
 
 /// A signal's name without touching the locale: "SIGKILL", "signal 40".
 std::string signal_name(int signal) {
@@ -195,7 +197,7 @@ Child::~Child() {
 
 void Child::kill(int signal) const noexcept {
   if (pid_ > 0) {
-    ::pidfd_send_signal(pidfd_.get(), signal, nullptr, 0);
+    ::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0U);
   }
 }
 
@@ -229,7 +231,7 @@ CommandResult run_command(const Command& command) {
   if (pid == 0) {
     exec_child(prepared, parent, in.read.get(), out.write.get(), err.write.get(), report.write.get());
   }
-  Child child(pid, Fd(::pidfd_open(pid, 0)));
+  Child child(pid, Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U))));
   for (Fd* fd : {&in.read, &out.write, &err.write, &report.write}) {
     fd->reset();
   }
