@@ -59,6 +59,12 @@ FileTransfer::FileTransfer(const Options& options, Backoff& backoff, Events& eve
   SLIP_CHECK(!file.urls.empty());
 }
 
+FileTransfer::~FileTransfer() {
+  if (part_ && part_->size() == 0) {
+    part_->remove();
+  }
+}
+
 Step FileTransfer::next() {
   if (done_) {
     return {};
@@ -259,9 +265,6 @@ void FileTransfer::give_up() {
   const ErrorKind kind = has(ErrorKind::Corrupt)       ? ErrorKind::Corrupt
                          : has(ErrorKind::Unavailable) ? ErrorKind::Unavailable
                                                        : tried_.back().kind();
-  if (wrong_ > 0 || part_->size() == 0) {
-    part_->remove();
-  }
   Error error(kind, "download `{}`", file_.label.empty() ? file_.target.filename().string() : file_.label);
   for (const Error& one : tried_) {
     if (tried_.size() == 1) {

@@ -11,6 +11,8 @@ namespace slip::http {
 class FileTransfer final : public Transfer {
  public:
   FileTransfer(const Options& options, Backoff& backoff, Events& events, TaskId parent, const Download& file);
+  /// Takes an empty .part file away.
+  ~FileTransfer() override;
 
   Step next() override;
   bool begin(const Head& head) override;
