@@ -73,6 +73,8 @@ class RunningChild {
 
 /// The deny list of workspaces and `run` as a BPF program; refused calls fail with EPERM (clone3: ENOSYS, so that libc
 /// falls back to clone, whose flags a filter can see). Calls of a foreign architecture kill the process.
-std::vector<sock_filter> workspace_filter();
+/// @param refuse_set_id  also refuse to make set-user-id and set-group-id files: where root's own folders are mounted
+///                       writable, such a file would be root's on the host
+std::vector<sock_filter> workspace_filter(bool refuse_set_id = false);
 
 }  // namespace slip::launch
