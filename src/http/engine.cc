@@ -225,7 +225,9 @@ void Engine::Impl::prepare(Slot& slot, bool share_connections) const {
   curl_easy_setopt(easy, CURLOPT_USERAGENT, options.user_agent.c_str());
   curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 256L << 10);
   curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_2TLS));
-  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, share_connections ? 1L : 0L);
+  // HTTP/2 is offered under TLS only; without it, waiting for a shared connection would serialise the requests.
+  const bool may_share = share_connections && split_url(slot.request.url).scheme == "https";
+  curl_easy_setopt(easy, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, static_cast<long>(options.connect_timeout_s));
   curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
