@@ -85,7 +85,8 @@ CgroupMounts find_cgroups(std::string_view mountinfo, const std::filesystem::pat
     }
     if (dash[1] == "cgroup2" && found.unified.empty()) {
       found.unified = at;
-      for (const auto word : split_words(read_file_if_any(at / "cgroup.controllers", 4096).value_or(""))) {
+      const std::string names = read_file_if_any(at / "cgroup.controllers", 4096).value_or("");
+      for (const auto word : split_words(names)) {
         found.unified_controllers.emplace(word);
       }
     } else if (dash[1] == "cgroup") {
