@@ -186,7 +186,8 @@ std::vector<std::string> expand_uri(const Host& host, const std::string& uri) {
   }
   std::vector<std::string> urls;
   const std::string path = uri.substr(uri.find_first_not_of('/', kMirror.size()));
-  for (const std::string_view line : split(host_file(host, path).value_or(""), '\n')) {
+  const std::string text = host_file(host, path).value_or("");
+  for (const std::string_view line : split(text, '\n')) {
     const auto words = split_words(line.substr(0, line.find('#')));
     if (!words.empty()) {
       urls.emplace_back(words.front());

@@ -111,7 +111,8 @@ std::vector<std::string> checked_urls(const Value& value, const std::string& key
 
 /// True when a column of numbers in a colon-separated file ("passwd") or its [start, start + count) holds `id`.
 bool taken_in(const Host& host, const char* file, std::uint32_t id, bool ranges) {
-  for (const std::string_view line : split(host_file(host, file).value_or(""), '\n')) {
+  const std::string text = host_file(host, file).value_or("");
+  for (const std::string_view line : split(text, '\n')) {
     const auto fields = split(line, ':');
     std::uint64_t start = 0;
     std::uint64_t count = 1;

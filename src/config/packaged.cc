@@ -66,7 +66,8 @@ void add_from_template(const Host& host, std::map<std::string, Found>& found) {
   constexpr const char* kFile = "usr/share/python-apt/templates/Debian.info";
   std::string suite;
   // A paragraph's base URL may be that of a suite with any code name: "{series}" stands for it in newer releases.
-  for (const std::string_view line : split(host_file(host, kFile).value_or(""), '\n')) {
+  const std::string text = host_file(host, kFile).value_or("");
+  for (const std::string_view line : split(text, '\n')) {
     const std::size_t colon = line.find(':');
     if (colon == std::string_view::npos) {
       continue;

@@ -160,7 +160,8 @@ Indexes uv_environment(const Host& host) {
     }
   }
   std::string extra = host_env(host, "UV_EXTRA_INDEX_URL");
-  for (const std::string_view word : split_words(host_env(host, "UV_INDEX"))) {
+  const std::string listed = host_env(host, "UV_INDEX");
+  for (const std::string_view word : split_words(listed)) {
     extra += " " + without_name(word);
   }
   return indexes_of(chosen, extra, origin, "environment UV_INDEX");
