@@ -14,6 +14,7 @@ namespace {
 // X509_V_ERR_… (OpenSSL x509_vfy.h), as CURLINFO_SSL_VERIFYRESULT reports them.
 constexpr long kCertificateNotYetValid = 9;
 constexpr long kCertificateExpired = 10;
+constexpr long kUnspecified = 1;  // curl's initial value: the chain is fine, the name was compared afterwards
 
 const char* reason_phrase(int status) {
   switch (status) {
@@ -107,7 +108,7 @@ Failure untrusted(const Options& options, const Outcome& out) {
   Error error(ErrorKind::Unavailable, "the certificate of `{}` is not trusted: {}", host, printable(out.detail));
   if (out.verify_result == kCertificateExpired || out.verify_result == kCertificateNotYetValid) {
     error.add_hint("check this machine's clock; else the server needs a new certificate");
-  } else if (out.verify_result != 0) {
+  } else if (out.verify_result > kUnspecified) {
     error.add_hint(format("an unknown CA signed it: set `http.ca_file` in config.toml to your organisation's PEM bundle "
                           "(now: {})",
                           ca_file.empty() ? "the system's" : "`" + ca_file + "`"));

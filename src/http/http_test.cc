@@ -1,6 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <fstream>
 #include <thread>
 
@@ -11,6 +17,7 @@
 #include "http/part_file.h"
 #include "http/retry.h"
 #include "os/file.h"
+#include "os/process.h"
 
 namespace slip::http {
 namespace {
@@ -462,6 +469,124 @@ TEST_F(HttpTest, TheSecondProcessTakesWhatTheFirstVerified) {
   EXPECT_EQ(body, target());
   EXPECT_TRUE(server_.requests().empty());
   EXPECT_TRUE(clean());
+}
+
+/// tests/support/mirror.py under TLS with a certificate of its own; ends with the object.
+class TlsMirror {
+ public:
+  /// @throws Error when openssl or python3 is missing
+  explicit TlsMirror(const std::filesystem::path& dir) : port_file_(dir / "port") {
+    os::Command make;
+    make.argv = {"openssl", "req",   "-x509",  "-newkey", "rsa:2048",          "-nodes",
+                 "-days",   "2",     "-subj",  "/CN=test", "-addext",          "subjectAltName=IP:127.0.0.1",
+                 "-out",    cert(dir), "-keyout", (dir / "key.pem").string()};
+    os::run_checked(make);
+    const std::string script = std::string(SLIP_SOURCE_DIR) + "/tests/support/mirror.py";
+    const std::string folder = dir.string();
+    const std::string key = (dir / "key.pem").string();
+    const std::string certificate = cert(dir);
+    const std::string port = port_file_.string();
+    const std::string faults = (dir / "faults").string();
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::execlp("python3", "python3", script.c_str(), folder.c_str(), "--tls", certificate.c_str(), key.c_str(),
+               "--port-file", port.c_str(), "--faults", faults.c_str(), nullptr);
+      ::_exit(127);
+    }
+  }
+  TlsMirror(const TlsMirror&) = delete;
+  TlsMirror& operator=(const TlsMirror&) = delete;
+  ~TlsMirror() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  static std::string cert(const std::filesystem::path& dir) { return (dir / "cert.pem").string(); }
+  /// "" when it does not come up.
+  std::string port() const {
+    for (int i = 0; i < 400; ++i) {
+      if (const auto text = os::read_file_if_any(port_file_)) {
+        return text->substr(0, text->find('\n'));
+      }
+      std::this_thread::sleep_for(Millis{25});
+    }
+    return {};
+  }
+
+ private:
+  std::filesystem::path port_file_;
+  pid_t pid_ = -1;
+};
+
+TEST_F(HttpTest, TrustsTheCasItIsTold) {
+  std::optional<TlsMirror> mirror;
+  try {
+    mirror.emplace(dir_.path());
+  } catch (const Error& e) {
+    GTEST_SKIP() << e.joined();
+  }
+  os::write_file(dir_.path() / "a", "secret enough");
+  const std::string port = mirror->port();
+  ASSERT_NE("", port);
+  const std::string url = "https://127.0.0.1:" + port + "/a";
+  options_.ca_file = "/etc/ssl/certs/ca-certificates.crt";
+  if (std::filesystem::exists(options_.ca_file)) {
+    const Error error = error_of([&] { client().get(url); });
+    EXPECT_THAT(error.joined(), HasSubstr("the certificate of `127.0.0.1:" + port + "` is not trusted"));
+    EXPECT_THAT(error.hints(), Contains(HasSubstr("`http.ca_file`")));
+    EXPECT_TRUE(pauses_.empty()) << "another try would not help";
+  }
+  options_.ca_file = "/nonexistent.pem";
+  EXPECT_THAT(error_of([&] { client().get(url); }).joined(), HasSubstr("the CA file `/nonexistent.pem` cannot be used"));
+  options_.ca_file = TlsMirror::cert(dir_.path());
+  EXPECT_EQ("secret enough", client().get(url).body);
+  const Error wrong_host = error_of([&] { client().get("https://localhost:" + port + "/a"); });
+  EXPECT_THAT(wrong_host.hints(), Contains(HasSubstr("names another host")));
+  server_.on("/down", answer(302, "", {{"Location", url}}));
+  EXPECT_EQ("secret enough", client().get(server_.url("/down")).body) << "http to https is fine";
+  os::write_file(dir_.path() / "faults", "{\"/a\": {\"redirect\": \"" + server_.url("/x") + "\"}}");
+  EXPECT_THAT(error_of([&] { client().get(url); }).joined(), HasSubstr("not followed")) << "https to http is not";
+  EXPECT_EQ(0u, server_.count("/x"));
+}
+
+/// Mounts a disk of 256 KiB on `folder`, seen by this process only. False where that is not allowed.
+bool mount_small_disk(const std::filesystem::path& folder) {
+  const std::string uid = std::to_string(::geteuid());
+  const std::string gid = std::to_string(::getegid());
+  if (uid == "0" ? ::unshare(CLONE_NEWNS) != 0 : ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
+    return false;
+  }
+  if (uid != "0") {
+    std::ofstream("/proc/self/setgroups") << "deny";
+    std::ofstream("/proc/self/uid_map") << uid << " " << uid << " 1";
+    std::ofstream("/proc/self/gid_map") << gid << " " << gid << " 1";
+  }
+  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         ::mount("none", folder.c_str(), "tmpfs", 0, "size=256k") == 0;
+}
+
+TEST_F(HttpTest, AFullDiskIsSaidAtOnce) {
+  server_.on("/f", answer(200, noise(1 << 20)));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // A small disk of our own; the server runs in the parent.
+    constexpr int kNoNamespaces = 77;
+    if (!mount_small_disk(dir_.path())) {
+      ::_exit(kNoNamespaces);
+    }
+    const Error error = error_of([&] { download(file({server_.url("/f"), server_.url("/g")}, noise(1 << 20))); });
+    const bool right = error.kind() == ErrorKind::NoSpace && !error.hints().empty() &&
+                       error.joined().find("file.part") != std::string::npos;
+    std::fprintf(stderr, "%s", right ? "" : (error.joined() + "\n").c_str());
+    ::_exit(right ? 0 : 1);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) {
+    GTEST_SKIP() << "no mounts are allowed here";
+  }
+  EXPECT_EQ(0, WEXITSTATUS(status));
+  EXPECT_EQ(0u, server_.count("/g"));
 }
 
 TEST(Backoff, IsTheSameForTheSameSeedAndBounded) {
