@@ -243,6 +243,9 @@ void make_dev(const Setup& s, int root) noexcept {
 
 void make_scratch(const Setup& s, int root) noexcept {
   mount_inside(s, Step::Tmpfs, root, "/tmp", make_fs("tmpfs", kQuiet, "mode", "1777"));
+  if (!s.build && !s.writable_root) {
+    mount_inside(s, Step::Tmpfs, root, "/var/tmp", make_fs("tmpfs", kQuiet, "mode", "1777"));
+  }
   const int run = make_fs("tmpfs", kQuiet, "mode", "755");
   mount_inside(s, Step::Tmpfs, root, "/run", run);
   if (::mkdirat(run, "lock", 01777) != 0 || ::fchmodat(run, "lock", 01777, 0) != 0) {

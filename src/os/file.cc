@@ -90,16 +90,16 @@ FileLock::FileLock(const fs::path& path, Mode mode, const std::function<void()>&
   if (on_wait) {
     on_wait();
   }
-  const auto flags = O_RDWR | O_CREAT | O_CLOEXEC;
+  constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC;
   fd_ = Fd(static_cast<int>(
-      call([flags](const char* p) { return ::open(p, flags, 0644); }, path.c_str()).or_throw("open the lock `{}`", path.string())));
+      call([](const char* p) { return ::open(p, kFlags, 0644); }, path.c_str()).or_throw("open the lock `{}`", path.string())));
   call(::flock, fd_.get(), mode == Mode::Shared ? LOCK_SH : LOCK_EX).or_throw("lock `{}`", path.string());
 }
 
 std::optional<FileLock> FileLock::try_lock(const fs::path& path, Mode mode) {
-  const auto flags = O_RDWR | O_CREAT | O_CLOEXEC;
+  constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC;
   Fd fd(static_cast<int>(
-      call([flags](const char* p) { return ::open(p, flags, 0644); }, path.c_str()).or_throw("open the lock `{}`", path.string())));
+      call([](const char* p) { return ::open(p, kFlags, 0644); }, path.c_str()).or_throw("open the lock `{}`", path.string())));
   const SysRet r = call(::flock, fd.get(), (mode == Mode::Shared ? LOCK_SH : LOCK_EX) | LOCK_NB);
   if (!r) {
     if (r.err == EWOULDBLOCK) {
