@@ -401,7 +401,7 @@ TEST_F(StoreTest, TreesThatAPowerCutMayHaveTornAreDroppedAndSettledOnesKept) {
   EXPECT_FALSE(fs::exists(root_ / "fresh/another-boot"));
 }
 
-TEST_F(StoreTest, IsPrivateAndRefusesStrangersAndNewerVersions) {
+TEST_F(StoreTest, IsPrivateAndRefusesNewerAndDamagedIndexes) {
   { const Store store(root_); }
   EXPECT_EQ(fs::status(root_).permissions(), fs::perms(::geteuid() == 0 ? 0711 : 0700));
   EXPECT_EQ(fs::status(root_ / "trees").permissions(), fs::perms(0700));
@@ -415,9 +415,13 @@ TEST_F(StoreTest, IsPrivateAndRefusesStrangersAndNewerVersions) {
   EXPECT_EQ(kind_of([&] { const Store store(root_); }), ErrorKind::Unsupported);
   write(root_ / "index.db", std::string(5000, 'j'));
   EXPECT_EQ(kind_of([&] { const Store store(root_); }), ErrorKind::Corrupt);
+}
+
+TEST_F(StoreTest, RefusesTheStoreOfSomebodyElse) {
   if (::geteuid() != 0) {
     GTEST_SKIP() << "giving a folder away needs root";
   }
+  { const Store store(root_); }
   ASSERT_EQ(::chown(root_.c_str(), 12345, 12345), 0);
   EXPECT_EQ(kind_of([&] { const Store store(root_); }), ErrorKind::Denied);
 }
