@@ -1,0 +1,89 @@
+#include <chrono>
+
+#include "codec/json.h"
+#include "command.h"
+#include "core/error.h"
+#include "core/text.h"
+#include "image/build.h"
+#include "nlohmann/json.hpp"
+#include "options.h"
+#include "project.h"
+#include "session.h"
+
+namespace slip::cli {
+namespace {
+
+codec::Json record_of(const image::BuildResult& built, double seconds) {
+  codec::Json layers = codec::Json::array();
+  for (const image::Layer& layer : built.layers) {
+    layers.push_back({{"digest", layer.encoded.digest.text()},
+                      {"diff_id", layer.encoded.diff_id.text()},
+                      {"size", layer.encoded.size},
+                      {"size_unpacked", layer.encoded.size_unpacked},
+                      {"kind", image::kind_of(layer.plan.recipe)},
+                      {"name", layer.plan.name},
+                      {"reused", layer.reused},
+                      {"packages", codec::Json(layer.plan.packages)}});
+  }
+  return {{"digest", built.digest.text()},
+          {"reference", built.reference},
+          {"size", built.size},
+          {"size_unpacked", built.size_unpacked},
+          {"layers", layers},
+          {"seconds", seconds}};
+}
+
+class Build final : public Command {
+ public:
+  void declare(Options& o) override {
+    o.about(
+        "Builds the image that slipway.lock describes. The same lock gives the same digest on every machine, for every user, "
+        "at any time. Layers that are known already are not made again.\n\n"
+        "Outputs: `oci:DIR[:TAG]` (an OCI layout), `oci-archive:FILE`, `docker-archive:FILE` (for `docker load`).");
+    o.value("file", 'f', "FILE", file_, "the spec").fallback("slipway.yaml here or in a folder above").file();
+    o.value("variant", "NAME", variant_, "build a variant of the spec");
+    o.value("tag", 't', "REF", tag_, "what to call the image").fallback("the spec's name");
+    o.value("output", 'o', "KIND:PATH", outputs_, "also write the image there (may be repeated)");
+    o.flag("no-import-check", no_import_check_, "do not import what was asked for at the end");
+    o.flag("offline", offline_, "use only what the store holds");
+    o.json();
+    o.example("slipway build", "build and tag it with the spec's name");
+    o.example("slipway build --output docker-archive:image.tar", "write a file for `docker load`");
+  }
+
+  int run(Session& s) override {
+    const auto start = std::chrono::steady_clock::now();
+    const Project project = open_project(file_, variant_);
+    const image::InitProgram init = find_init();
+    const lock::Lock& lock = require_lock(project, init);
+    const image::BuildOptions options{tag_, outputs_, !no_import_check_};
+    const image::BuildResult built = image::build(project.spec, lock, init, options, s.context(offline_));
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    if (s.json()) {
+      s.print(record_of(built, seconds).dump());
+      return 0;
+    }
+    std::size_t made = 0;
+    for (const image::Layer& layer : built.layers) {
+      made += layer.reused ? 0 : 1;
+    }
+    s.say(format("Built {} in {}: {} layers ({} new), {} compressed, {} unpacked", built.reference, human_seconds(seconds),
+                 built.layers.size(), made, human_size(built.size), human_size(built.size_unpacked)));
+    s.print(built.digest.text());
+    return 0;
+  }
+
+ private:
+  std::string file_;
+  std::string variant_;
+  std::string tag_;
+  std::vector<std::string> outputs_;
+  bool no_import_check_ = false;
+  bool offline_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_build() { return std::make_unique<Build>(); }
+
+}  // namespace slip::cli

@@ -1,0 +1,151 @@
+#include "image/build.h"
+
+#include <nlohmann/json.hpp>
+
+#include "codec/json.h"
+#include "image/check.h"
+#include "oci/layout.h"
+#include "oci/media_types.h"
+#include "oci/reference.h"
+
+namespace slip::image {
+namespace {
+
+using codec::Json;
+
+constexpr std::string_view kNotes = "image";
+
+/// The image's configuration: no clock, no host, no secret.
+oci::ImageConfig config_of(const spec::Spec& spec, const lock::Lock& lock, const std::vector<Layer>& layers) {
+  oci::ImageConfig config;
+  config.created = lock.snapshot;
+  config.user = format("{}:{}", kUserId, kUserId);
+  for (const auto& [name, value] : image_env(spec)) {
+    config.env.push_back(name + "=" + value);
+  }
+  config.entrypoint = {kInitPath, "--"};
+  config.cmd = {"/bin/bash"};
+  config.working_dir = "/workspace";
+  config.labels = {{"dev.slipway.lock", lock::digest(lock).text()},
+                   {"dev.slipway.spec", spec::to_json(spec)},
+                   {"org.opencontainers.image.title", spec.name}};
+  config.stop_signal = "SIGTERM";
+  for (const Layer& layer : layers) {
+    oci::History step;
+    step.created = lock.snapshot;
+    step.created_by = format("slipway {} {}", kind_of(layer.plan.recipe), layer.plan.name);
+    config.history.push_back(std::move(step));
+  }
+  return config;
+}
+
+std::vector<oci::LayerSource> sources_of(const std::vector<Layer>& layers, Engine& engine) {
+  std::vector<oci::LayerSource> sources;
+  for (const Layer& layer : layers) {
+    oci::LayerSource source;
+    source.descriptor.media_type = oci::media::kLayerGzip;
+    source.descriptor.digest = layer.encoded.digest;
+    source.descriptor.size = layer.encoded.size;
+    source.diff_id = layer.encoded.diff_id;
+    source.produce = [&engine, &layer](Sink& out) { engine.produce(layer, out); };
+    sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+/// Every blob of the packages a lock names: gc keeps the inputs of tagged images, so a rebuild fetches nothing.
+void add_inputs(const lock::Lock& lock, std::vector<Digest>& blobs) {
+  for (const lock::Deb& deb : lock.debs) {
+    blobs.push_back(deb.artifact.sha256);
+  }
+  for (const std::vector<lock::Wheel>* wheels : {&lock.wheels, &lock.build_tools, &lock.tools}) {
+    for (const lock::Wheel& w : *wheels) {
+      blobs.push_back(w.artifact.sha256);
+      if (w.built) {
+        blobs.push_back(w.built->sha256);
+      }
+    }
+  }
+}
+
+void note_image(const BuildResult& result, const Engine& engine, const lock::Lock& lock, const std::vector<LayerPlan>& plan, store::Store& store) {
+  std::vector<Digest> blobs = {result.digest, result.config};
+  for (const Layer& layer : result.layers) {
+    blobs.push_back(layer.encoded.digest);
+  }
+  add_inputs(lock, blobs);
+  Json note = {{"root", root_key(plan)}, {"trees", Json(engine.tree_keys())}, {"size", result.size}, {"size_unpacked", result.size_unpacked}};
+  note["blobs"] = Json::array();
+  for (const Digest& blob : blobs) {
+    note["blobs"].push_back(blob.hex());
+  }
+  store.set_record(kNotes, result.digest.hex(), codec::dump_canonical(note));
+}
+
+oci::Reference reference_of(const spec::Spec& spec, const std::string& tag) {
+  return oci::Reference::parse(tag.empty() ? spec.name + (spec.variant.empty() ? "" : "-" + spec.variant) : tag);
+}
+
+}  // namespace
+
+BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init, const BuildOptions& options,
+                  lock::Context& context) {
+  const oci::Reference reference = reference_of(spec, options.tag);
+  std::vector<oci::Output> outputs;
+  for (const std::string& output : options.outputs) {
+    outputs.push_back(oci::Output::parse(output));
+  }
+  const std::vector<LayerPlan> plan = plan_layers(spec, lock, init);
+  Engine engine(lock, plan, context);
+  BuildResult result;
+  result.reference = reference.text();
+  result.layers = engine.build();
+  result.unchanged = true;
+  for (const Layer& layer : result.layers) {
+    result.size += layer.encoded.size;
+    result.size_unpacked += layer.encoded.size_unpacked;
+    result.unchanged = result.unchanged && layer.reused;
+  }
+  if (options.check_imports) {
+    check_imports(spec, lock, engine, context);
+  }
+  const oci::Image image = oci::make_image(config_of(spec, lock, result.layers), sources_of(result.layers, engine));
+  result.config = context.store.put_blob(image.config);
+  result.digest = context.store.put_blob(image.manifest);
+  note_image(result, engine, lock, plan, context.store);
+  context.store.set_tag(result.reference, result.digest);
+  for (const oci::Output& output : outputs) {
+    Task task(context.events, "Writing", output.path.string());
+    oci::write_image(image, output, reference);
+    task.succeed();
+  }
+  return result;
+}
+
+std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init, lock::Context& context) {
+  const std::vector<LayerPlan> plan = plan_layers(spec, lock, init);
+  Engine engine(lock, plan, context);
+  return engine.root();
+}
+
+std::optional<ImageNote> image_note(const store::Store& store, const Digest& manifest) {
+  const auto text = store.record(kNotes, manifest.hex());
+  if (!text) {
+    return std::nullopt;
+  }
+  const Json json = Json::parse(*text, nullptr, false);
+  if (!json.is_object()) {
+    return std::nullopt;
+  }
+  ImageNote note;
+  note.root = json.at("root").get<std::string>();
+  note.trees = json.at("trees").get<std::vector<std::string>>();
+  for (const Json& blob : json.at("blobs")) {
+    note.blobs.push_back(Digest::from(blob.get<std::string>()));
+  }
+  note.size = json.at("size").get<std::uint64_t>();
+  note.size_unpacked = json.at("size_unpacked").get<std::uint64_t>();
+  return note;
+}
+
+}  // namespace slip::image
