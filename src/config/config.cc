@@ -245,7 +245,8 @@ std::vector<Setting> list_settings(const Values& shown) {
       continue;
     }
     for (const auto& [key, value] : shown) {
-      const bool own = std::any_of(kSettings.begin(), kSettings.end(), [&k = key](const Known& x) { return x.key == k; });
+      const bool own =
+          std::any_of(kSettings.begin(), kSettings.end(), [&k = key](const Known& x) { return x.key == k; });
       if (is_source(key) && !own) {
         settings.push_back(rendered(key, Kind::Urls, "a further source", shown));
       }
@@ -269,8 +270,8 @@ const std::vector<std::string>& require(const Config& config, const std::string&
   if (const auto name = nearest(alias, known)) {
     error.add_hint(format("did you mean `{}`?", *name));
   }
-  error.add_hint(format("write to {}:\n[sources]\n{} = [\"https://mirror.example/{}\"]", config.dirs.config.string(), alias,
-                        debian ? alias : "simple"));
+  error.add_hint(format("write to {}:\n[sources]\n{} = [\"https://mirror.example/{}\"]", config.dirs.config.string(),
+                        alias, debian ? alias : "simple"));
   error.add_hint(format("or set {} in the environment", source_env(alias)));
   error.add_hint(debian ? "or name a mirror in /etc/apt/sources.list.d, or install python-apt-common"
                         : "or set `index-url` in /etc/pip.conf, or install python3-pip");
@@ -329,7 +330,8 @@ Config load(const Host& host) {
 std::string discover_toml(const Host& host) {
   const auto found = discover(host);
   std::string text =
-      "# Where this host gets packages. Found by `slipway config --discover` in the configuration of apt, pip and uv and\n"
+      "# Where this host gets packages. Found by `slipway config --discover` in the configuration of apt, pip and uv "
+      "and\n"
       "# in what Debian's packages carry; edit freely. All settings: docs/reference/configuration.md\n";
   for (const char* table : {"sources", "http"}) {
     text += format("\n[{}]\n", table);

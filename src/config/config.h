@@ -34,14 +34,14 @@ struct Sources {
 struct Config {
   os::HostDirs dirs;
   Sources sources;
-  std::string ca_file;            ///< PEM bundle for http::Options; empty: the system's
-  std::string http_proxy;         ///< for http::Options; empty where curl finds one in the environment itself
-  std::string https_proxy;        ///< the same for https:// URLs
-  std::string no_proxy;           ///< hosts reached directly, comma-separated
+  std::string ca_file;      ///< PEM bundle for http::Options; empty: the system's
+  std::string http_proxy;   ///< for http::Options; empty where curl finds one in the environment itself
+  std::string https_proxy;  ///< the same for https:// URLs
+  std::string no_proxy;     ///< hosts reached directly, comma-separated
   unsigned http_parallel = 16;
-  unsigned jobs = 0;              ///< 0: one per core
-  std::uint32_t root_host_id = 0; ///< host uid and gid that root's sandboxes and workspaces run as
-  std::vector<Setting> settings;  ///< every setting in a fixed order
+  unsigned jobs = 0;               ///< 0: one per core
+  std::uint32_t root_host_id = 0;  ///< host uid and gid that root's sandboxes and workspaces run as
+  std::vector<Setting> settings;   ///< every setting in a fixed order
 };
 
 /// Host uid and gid of root's sandboxes where config.toml names none. Above the ids that SSSD hands out (to

@@ -82,7 +82,8 @@ TEST_F(ConfigTest, AMissingSourceSaysWhichLineToWrite) {
   } catch (const Error& e) {
     EXPECT_EQ(ErrorKind::NotFound, e.kind());
     EXPECT_EQ("no mirror is configured for the source `debian-security`", e.joined());
-    EXPECT_THAT(e.hints(), Contains(HasSubstr("/home/me/.config/slipway/config.toml:\n[sources]\ndebian-security = [")));
+    EXPECT_THAT(e.hints(),
+                Contains(HasSubstr("/home/me/.config/slipway/config.toml:\n[sources]\ndebian-security = [")));
     EXPECT_THAT(e.hints(), Contains(HasSubstr("SLIPWAY_SOURCE_DEBIAN_SECURITY")));
     EXPECT_THAT(e.hints(), Contains(HasSubstr("python-apt-common")));
   }
@@ -181,13 +182,15 @@ TEST_F(ConfigTest, AContainerWithFewIdsGetsASmallHostId) {
 TEST_F(ConfigTest, FindsDebianInDeb822Sources) {
   put("/etc/apt/sources.list.d/debian.sources",
       "# ours\nTypes: deb deb-src\nURIs: http://mirror.example/debian/ http://second.example/debian\n"
-      "Suites: bookworm bookworm-updates\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n\n"
+      "Suites: bookworm bookworm-updates\nComponents: main\nSigned-By: "
+      "/usr/share/keyrings/debian-archive-keyring.gpg\n\n"
       "Types: deb\nURIs: http://mirror.example/debian-security\nSuites:\n bookworm-security\n"
       "Components: main contrib\n\n"
       "Types: deb\nURIs: http://off.example/debian\nSuites: bookworm\nComponents: main\nEnabled: no\n\n"
       "Types: deb-src\nURIs: http://src.example/debian\nSuites: bookworm\nComponents: main\n");
   const Config config = loaded();
-  EXPECT_THAT(require_debian(config, "debian"), ElementsAre("http://mirror.example/debian", "http://second.example/debian"));
+  EXPECT_THAT(require_debian(config, "debian"),
+              ElementsAre("http://mirror.example/debian", "http://second.example/debian"));
   EXPECT_THAT(require_debian(config, "debian-security"), ElementsAre("http://mirror.example/debian-security"));
   EXPECT_EQ("apt (/etc/apt/sources.list.d/debian.sources)", setting("sources.debian").origin);
 }
@@ -195,7 +198,8 @@ TEST_F(ConfigTest, FindsDebianInDeb822Sources) {
 TEST_F(ConfigTest, FindsDebianInOneLineSources) {
   put("/etc/apt/sources.list",
       "# deb http://comment.example/debian bookworm main\n"
-      "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] https://mirror.example/debian bookworm main\n"
+      "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] https://mirror.example/debian "
+      "bookworm main\n"
       "deb http://mirror.example/security bullseye/updates main # old style\n"
       "deb cdrom:[Debian GNU/Linux 12]/ bookworm main\n");
   const Config config = loaded();
@@ -221,7 +225,8 @@ TEST_F(ConfigTest, SkipsForeignRepositories) {
 TEST_F(ConfigTest, ReadsMirrorLists) {
   put("/etc/apt/mirrors/debian.list", "https://near.example/debian\tpriority:1\n# no\nhttps://far.example/debian\n");
   put("/etc/apt/sources.list", "deb mirror+file:///etc/apt/mirrors/debian.list bookworm main\n");
-  EXPECT_THAT(loaded().sources.debian.at("debian"), ElementsAre("https://near.example/debian", "https://far.example/debian"));
+  EXPECT_THAT(loaded().sources.debian.at("debian"),
+              ElementsAre("https://near.example/debian", "https://far.example/debian"));
 }
 
 TEST_F(ConfigTest, FallsBackOnWhatPackagesCarry) {
@@ -229,7 +234,8 @@ TEST_F(ConfigTest, FallsBackOnWhatPackagesCarry) {
       "Suite: {series}\nRepositoryType: deb\nBaseURI: https://mirror.example/debian/\n\n"
       "Suite: {series}-security\nBaseURI: https://security.example/\n\nSuite: {series}-updates\n");
   put("/usr/lib/python3/dist-packages/pip/_internal/models/index.py",
-      "TestPyPI = PackageIndex(\"https://test.example/\")\nPyPI = PackageIndex(\n    \"https://index.example/\", x=1)\n");
+      "TestPyPI = PackageIndex(\"https://test.example/\")\nPyPI = PackageIndex(\n    \"https://index.example/\", "
+      "x=1)\n");
   const Config config = loaded();
   EXPECT_THAT(config.sources.debian.at("debian"), ElementsAre("https://mirror.example/debian"));
   EXPECT_THAT(config.sources.debian.at("debian-security"), ElementsAre("https://security.example"));
@@ -240,7 +246,8 @@ TEST_F(ConfigTest, FallsBackOnWhatPackagesCarry) {
 TEST_F(ConfigTest, FindsTheIndexOfAPipOnPath) {
   host_.env["PATH"] = "/opt/py/bin:/usr/bin";
   put("/opt/py/bin/pip", "");
-  put("/opt/py/lib/python3.9/site-packages/pip/_internal/models/index.py", "PyPI = PackageIndex('https://index.example')");
+  put("/opt/py/lib/python3.9/site-packages/pip/_internal/models/index.py",
+      "PyPI = PackageIndex('https://index.example')");
   EXPECT_THAT(loaded().sources.python.at("pypi"), ElementsAre("https://index.example/simple"));
 }
 
@@ -251,7 +258,8 @@ TEST_F(ConfigTest, FindsTheIndexInDebiansPipWheel) {
       "import sys,zipfile\n"
       "z=zipfile.ZipFile(sys.argv[1],'w',zipfile.ZIP_DEFLATED)\n"
       "z.writestr('pip/__init__.py','#'*5000)\n"
-      "z.writestr('pip/_internal/models/index.py','import x\\n'*50+'PyPI = PackageIndex(\"https://index.example/\")\\n')\n"
+      "z.writestr('pip/_internal/models/index.py','import x\\n'*50+'PyPI = "
+      "PackageIndex(\"https://index.example/\")\\n')\n"
       "z.close()\n";
   try {
     os::Command command;
@@ -272,9 +280,12 @@ TEST(ZipEntry, BrokenArchivesHaveNoEntries) {
 }
 
 TEST_F(ConfigTest, PipsFilesAndEnvironmentInPipsOrder) {
-  put("/etc/pip.conf", "[global]\nindex-url = https://etc.example/simple\ncert = /etc/ca.pem\n[search]\nindex-url = https://no.example\n");
+  put("/etc/pip.conf",
+      "[global]\nindex-url = https://etc.example/simple\ncert = /etc/ca.pem\n[search]\nindex-url = "
+      "https://no.example\n");
   put("/home/me/.config/pip/pip.conf",
-      "; mine\n[install]\nindex_url: https://me:pw@user.example/simple\nextra-index-url =\n  https://x.example/simple/\n"
+      "; mine\n[install]\nindex_url: https://me:pw@user.example/simple\nextra-index-url =\n  "
+      "https://x.example/simple/\n"
       "  https://y.example/simple\n[global]\nindex-url = https://weaker.example/simple\n");
   EXPECT_THAT(loaded().sources.python.at("pypi"),
               ElementsAre("https://me:pw@user.example/simple", "https://x.example/simple", "https://y.example/simple"));
@@ -294,7 +305,8 @@ TEST_F(ConfigTest, UvBeforePip) {
   put("/home/me/.config/uv/uv.toml",
       "index-url = \"https://file.example/simple\"\n[[index]]\nname = \"x\"\nurl = \"https://extra.example/simple\"\n"
       "[[index]]\nurl = \"https://pinned.example/simple\"\nexplicit = true\n");
-  EXPECT_THAT(loaded().sources.python.at("pypi"), ElementsAre("https://pip.example/simple", "https://extra.example/simple"))
+  EXPECT_THAT(loaded().sources.python.at("pypi"),
+              ElementsAre("https://pip.example/simple", "https://extra.example/simple"))
       << "the environment of either comes before the files of both";
   host_.env["UV_DEFAULT_INDEX"] = "main=https://uv.example/simple";
   host_.env["UV_INDEX"] = "a=https://a.example/simple https://b.example/simple";
@@ -303,7 +315,8 @@ TEST_F(ConfigTest, UvBeforePip) {
   host_.env.erase("PIP_INDEX_URL");
   host_.env.erase("UV_DEFAULT_INDEX");
   host_.env.erase("UV_INDEX");
-  EXPECT_THAT(loaded().sources.python.at("pypi"), ElementsAre("https://file.example/simple", "https://extra.example/simple"));
+  EXPECT_THAT(loaded().sources.python.at("pypi"),
+              ElementsAre("https://file.example/simple", "https://extra.example/simple"));
 }
 
 TEST_F(ConfigTest, AptsProxiesAndCa) {
@@ -361,8 +374,10 @@ TEST_F(ConfigTest, AgreesWithPip) {
   const std::string root = dir_.path();
   host_.root = "/";
   host_.env = {{"HOME", root + "/home"}, {"XDG_CONFIG_DIRS", root + "/xdg"}, {"PATH", "/usr/bin:/bin"}};
-  put("/xdg/pip/pip.conf", "[global]\nindex-url = https://a.example/simple\nextra-index-url = https://b.example/simple\n");
-  put("/home/.pip/pip.conf", "[global]\nextra_index_url =\n   https://c.example/simple\n\n   https://d.example/simple\n");
+  put("/xdg/pip/pip.conf",
+      "[global]\nindex-url = https://a.example/simple\nextra-index-url = https://b.example/simple\n");
+  put("/home/.pip/pip.conf",
+      "[global]\nextra_index_url =\n   https://c.example/simple\n\n   https://d.example/simple\n");
   put("/home/.config/pip/pip.conf", "[GLOBAL]\nx = y\n[global]\nindex-url: https://e.example/simple\n");
   os::Command command;
   command.argv = {"/usr/bin/python3", "-m", "pip", "config", "list"};

@@ -24,8 +24,8 @@ Found first_of(std::vector<Found> candidates) {
 
 /// A proxy that the environment names is left to curl, which knows no_proxy and the rest of its rules.
 bool environment_has_proxy(const Host& host, const std::string& scheme) {
-  for (const std::string& name : {scheme + "_proxy", std::string("HTTPS_PROXY"), std::string("all_proxy"),
-                                  std::string("ALL_PROXY")}) {
+  for (const std::string& name :
+       {scheme + "_proxy", std::string("HTTPS_PROXY"), std::string("all_proxy"), std::string("ALL_PROXY")}) {
     if ((name != "HTTPS_PROXY" || scheme == "https") && !host_env(host, name).empty()) {
       return true;
     }
@@ -49,8 +49,8 @@ Found environment_ca(const Host& host) {
 void discover_network(const Host& host, const PipSettings& env, const PipSettings& files,
                       std::map<std::string, Found>& found) {
   AptNetwork apt = apt_network(host);
-  found["http.ca_file"] = first_of({environment_ca(host), existing(host, env.cert), existing(host, files.cert),
-                                    existing(host, apt.ca_file)});
+  found["http.ca_file"] = first_of(
+      {environment_ca(host), existing(host, env.cert), existing(host, files.cert), existing(host, apt.ca_file)});
   if (!environment_has_proxy(host, "http")) {
     found["http.http_proxy"] = apt.http_proxy;
   }
@@ -124,8 +124,7 @@ std::map<std::string, Found> discover(const Host& host) {
   const PipSettings pip = pip_files(host);
   const Indexes uv_env = uv_environment(host);
   const Indexes uv = uv_files(host);
-  Found index = first_of(
-      {uv_env.chosen, pip_env.indexes.chosen, uv.chosen, pip.indexes.chosen, packaged_index(host)});
+  Found index = first_of({uv_env.chosen, pip_env.indexes.chosen, uv.chosen, pip.indexes.chosen, packaged_index(host)});
   const Found extra = first_of({uv_env.extra, pip_env.indexes.extra, uv.extra, pip.indexes.extra});
   if (!index.values.empty()) {
     for (const std::string& url : extra.values) {

@@ -77,8 +77,7 @@ void add_from_template(const Host& host, std::map<std::string, Found>& found) {
     if (name == "Suite") {
       suite = value;
     } else if (name == "BaseURI" && !suite.empty()) {
-      const bool security =
-          suite.find("-security") != std::string::npos || suite.find("/updates") != std::string::npos;
+      const bool security = suite.find("-security") != std::string::npos || suite.find("/updates") != std::string::npos;
       Found& one = found[security ? "debian-security" : "debian"];
       if (one.values.empty() && is_web_url(value)) {
         one = {{normal_url(value)}, format("python-apt-common (/{})", kFile)};

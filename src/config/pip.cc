@@ -115,8 +115,8 @@ Found single(const std::string& value, const std::string& origin) {
 }  // namespace
 
 PipSettings pip_environment(const Host& host) {
-  return {indexes_of(host_env(host, "PIP_INDEX_URL"), host_env(host, "PIP_EXTRA_INDEX_URL"), "environment PIP_INDEX_URL",
-                     "environment PIP_EXTRA_INDEX_URL"),
+  return {indexes_of(host_env(host, "PIP_INDEX_URL"), host_env(host, "PIP_EXTRA_INDEX_URL"),
+                     "environment PIP_INDEX_URL", "environment PIP_EXTRA_INDEX_URL"),
           single(host_env(host, "PIP_CERT"), "environment PIP_CERT"),
           single(host_env(host, "PIP_PROXY"), "environment PIP_PROXY")};
 }

@@ -22,16 +22,17 @@ namespace slip::http {
 /// How a Client behaves. Proxies come from the environment as curl reads it (https_proxy, no_proxy, …).
 /// ~/.netrc is never read; a redirect from https to http is refused.
 struct Options {
-  std::string ca_file;              ///< PEM bundle; empty: SSL_CERT_FILE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE, then the system's
+  std::string ca_file;  ///< PEM bundle; empty: SSL_CERT_FILE, CURL_CA_BUNDLE, REQUESTS_CA_BUNDLE, then the system's
   unsigned connect_timeout_s = 20;  ///< for one connection attempt
   unsigned stall_timeout_s = 30;    ///< no byte for this long counts as a broken connection
-  unsigned attempts = 4;            ///< tries a request gets on 408, 429, 5xx and broken connections; back-off with jitter, Retry-After honoured
-  unsigned parallel = 16;           ///< transfers at once
+  unsigned attempts =
+      4;  ///< tries a request gets on 408, 429, 5xx and broken connections; back-off with jitter, Retry-After honoured
+  unsigned parallel = 16;  ///< transfers at once
   std::string user_agent = "slipway";
   std::string http_proxy;   ///< for http:// URLs where the environment names none (config::Config::http_proxy)
   std::string https_proxy;  ///< the same for https://
   std::string no_proxy;     ///< hosts reached directly; empty: the environment's no_proxy
-  std::chrono::milliseconds first_pause{500};   ///< before the second try; doubles with each further one
+  std::chrono::milliseconds first_pause{500};  ///< before the second try; doubles with each further one
   std::chrono::milliseconds longest_pause{20'000};
   std::uint64_t seed = 0;  ///< of the jitter; 0: from the system
   /// For tests: gets each pause that was chosen and returns the one to take.
@@ -47,11 +48,11 @@ struct Response {
 
 /// One file to download.
 struct Download {
-  std::vector<std::string> urls;        ///< mirrors, tried in order; never empty
-  std::filesystem::path target;         ///< written as target + ".part", renamed when complete and verified
-  std::optional<std::uint64_t> size;    ///< a longer or shorter body is an error
-  std::optional<Digest> sha256;         ///< a differing body is removed and an error (Corrupt)
-  std::string label;                    ///< for progress: "tensorflow 2.9.0"
+  std::vector<std::string> urls;      ///< mirrors, tried in order; never empty
+  std::filesystem::path target;       ///< written as target + ".part", renamed when complete and verified
+  std::optional<std::uint64_t> size;  ///< a longer or shorter body is an error
+  std::optional<Digest> sha256;       ///< a differing body is removed and an error (Corrupt)
+  std::string label;                  ///< for progress: "tensorflow 2.9.0"
 };
 
 /// HTTP(S) client on libcurl's multi interface. One object per thread. URLs in errors have credentials redacted.
@@ -67,7 +68,8 @@ class Client {
   Response get(const std::string& url, const std::map<std::string, std::string>& headers = {},
                std::uint64_t limit = 64u << 20);
   /// GETs up to options.parallel at once; result i belongs to url i. Same rules as get().
-  std::vector<Response> get_all(std::span<const std::string> urls, const std::map<std::string, std::string>& headers = {},
+  std::vector<Response> get_all(std::span<const std::string> urls,
+                                const std::map<std::string, std::string>& headers = {},
                                 std::uint64_t limit = 64u << 20);
   /// Downloads all, options.parallel at a time, resuming `.part` files of an earlier run by range; the bytes are
   /// hashed while they arrive. Ends at the first file that cannot be had (its error names file and URL); `.part`

@@ -284,7 +284,7 @@ struct Engine::Run {
 
   void wake() {
     const auto now = Clock::now();
-    const auto due = std::stable_partition(waiting.begin(), waiting.end(), [&](const auto& w) { return w.first > now; });
+    const auto due = std::partition(waiting.begin(), waiting.end(), [&](const auto& w) { return w.first > now; });
     for (auto it = due; it != waiting.end(); ++it) {
       ready.push_front(it->second);  // what was begun goes before what was not
     }

@@ -36,10 +36,10 @@ struct Head {
 struct Outcome {
   int curl_code = 0;  ///< CURLcode; 0: the answer arrived whole
   Head head;
-  std::string url;            ///< as asked
-  std::string effective_url;  ///< after redirects
-  std::string detail;         ///< curl's own words on the failure
-  std::uint64_t received = 0;  ///< body bytes of this try
+  std::string url;                         ///< as asked
+  std::string effective_url;               ///< after redirects
+  std::string detail;                      ///< curl's own words on the failure
+  std::uint64_t received = 0;              ///< body bytes of this try
   std::optional<std::uint64_t> announced;  ///< body bytes the server promised
   long redirects = 0;
   long connect_status = 0;  ///< the proxy's answer to CONNECT, 0 without one
@@ -52,8 +52,8 @@ struct Outcome {
 struct Step {
   enum class Kind { Ask, Wait, Done };
   Kind kind = Kind::Done;
-  Request request;      ///< Ask
-  Millis pause{0};      ///< Wait
+  Request request;  ///< Ask
+  Millis pause{0};  ///< Wait
 };
 
 /// One thing to fetch, over as many tries as it takes. Any member may throw slip::Error, which ends the loop.

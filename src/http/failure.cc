@@ -51,10 +51,12 @@ std::string status_hint(int status) {
     case 401: return "put credentials into the source's URL in config.toml, or log in where it is a registry";
     case 403: return "the server refuses this address or these credentials: check `sources` in config.toml";
     case 404:
-    case 410: return "the server no longer has it: run `slipway lock`, or add a mirror that keeps old files to `sources`";
+    case 410:
+      return "the server no longer has it: run `slipway lock`, or add a mirror that keeps old files to `sources`";
     case 407: return "put the proxy's user and password into `https_proxy`";
     case 429: return "lower `http.parallel` in config.toml, or try again later";
-    default: return status >= 500 ? "the fault is the server's: try again later, or add another mirror to `sources`" : "";
+    default:
+      return status >= 500 ? "the fault is the server's: try again later, or add another mirror to `sources`" : "";
   }
 }
 
@@ -65,8 +67,8 @@ std::string host_and_port(const std::string& url) {
 
 void hint_at_proxy(Error& error, const Options& options, const std::string& url) {
   if (const std::string proxy = proxy_in_use(options, url); !proxy.empty()) {
-    error.add_hint(format("requests may go through the proxy `{}`: check `http_proxy`, `https_proxy` and `no_proxy`",
-                          proxy));
+    error.add_hint(
+        format("requests may go through the proxy `{}`: check `http_proxy`, `https_proxy` and `no_proxy`", proxy));
   }
 }
 
@@ -79,9 +81,9 @@ Failure unreachable(const Options& options, const Outcome& out) {
     return {std::move(error), false, {}};
   }
   if (code == CURLE_COULDNT_RESOLVE_HOST) {
-    Error error(ErrorKind::Unavailable, "the name `{}` does not resolve",
-                printable(split_url(out.effective_url).host));
-    error.add_hint("check the network and its DNS, or name a mirror that this host reaches under `sources` in config.toml");
+    Error error(ErrorKind::Unavailable, "the name `{}` does not resolve", printable(split_url(out.effective_url).host));
+    error.add_hint(
+        "check the network and its DNS, or name a mirror that this host reaches under `sources` in config.toml");
     return {std::move(error), true, {}};
   }
   if (code == CURLE_PROXY || out.connect_status >= 400) {
@@ -109,9 +111,10 @@ Failure untrusted(const Options& options, const Outcome& out) {
   if (out.verify_result == kCertificateExpired || out.verify_result == kCertificateNotYetValid) {
     error.add_hint("check this machine's clock; else the server needs a new certificate");
   } else if (out.verify_result > kUnspecified) {
-    error.add_hint(format("an unknown CA signed it: set `http.ca_file` in config.toml to your organisation's PEM bundle "
-                          "(now: {})",
-                          ca_file.empty() ? "the system's" : "`" + ca_file + "`"));
+    error.add_hint(
+        format("an unknown CA signed it: set `http.ca_file` in config.toml to your organisation's PEM bundle "
+               "(now: {})",
+               ca_file.empty() ? "the system's" : "`" + ca_file + "`"));
   } else {
     error.add_hint("the certificate names another host: check the URL");
   }
@@ -160,7 +163,8 @@ Failure status_failure(int status, const Head& head) {
   const auto after = parse_retry_after(head.field("retry-after"), std::time(nullptr));
   const bool too_long = after && *after > kLongestRetryAfter;
   if (too_long) {
-    error.add_hint(format("the server asks to come back in {}", human_seconds(static_cast<double>(after->count()) / 1e3)));
+    error.add_hint(
+        format("the server asks to come back in {}", human_seconds(static_cast<double>(after->count()) / 1e3)));
   }
   return {std::move(error), worth_retrying(status) && !too_long, after};
 }

@@ -119,7 +119,8 @@ struct FaultServer::State {
       body = status == 206 ? body.substr(*start) : std::string_view();
     }
     const std::string head = head_of(status, answer, extra, body.size());
-    const std::size_t most_bytes = std::min(answer.cut_after.value_or(body.size()), answer.stall_after.value_or(body.size()));
+    const std::size_t most_bytes =
+        std::min(answer.cut_after.value_or(body.size()), answer.stall_after.value_or(body.size()));
     if (send_all(fd, head) && send_all(fd, body.substr(0, most_bytes)) && answer.stall_after) {
       wait(std::chrono::hours(1));
     }
@@ -158,15 +159,16 @@ struct FaultServer::State {
       }
       os::Fd connection(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
       if (connection.valid()) {
-        workers.emplace_back([this, held = std::make_shared<os::Fd>(std::move(connection))] { serve(std::move(*held)); });
+        workers.emplace_back(
+            [this, held = std::make_shared<os::Fd>(std::move(connection))] { serve(std::move(*held)); });
       }
     }
   }
 };
 
 FaultServer::FaultServer() : state_(std::make_unique<State>()) {
-  state_->listener = os::Fd(static_cast<int>(
-      os::call(::socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0).or_throw("make a socket")));
+  state_->listener =
+      os::Fd(static_cast<int>(os::call(::socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0).or_throw("make a socket")));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -15,12 +15,12 @@ struct Answer {
   int status = 200;
   std::map<std::string, std::string> headers;
   std::string body;
-  bool ranges = true;                             ///< honour Range (206, Content-Range); If-Range against headers["ETag"]
-  std::optional<std::uint64_t> announced;         ///< a Content-Length other than the true one
-  bool chunked = false;                           ///< no Content-Length at all; the end of the connection ends the body
-  std::optional<std::size_t> cut_after;           ///< close after this many body bytes
-  std::optional<std::size_t> stall_after;         ///< send nothing more after this many body bytes, but keep open
-  std::chrono::milliseconds delay{0};             ///< before the status line
+  bool ranges = true;                      ///< honour Range (206, Content-Range); If-Range against headers["ETag"]
+  std::optional<std::uint64_t> announced;  ///< a Content-Length other than the true one
+  bool chunked = false;                    ///< no Content-Length at all; the end of the connection ends the body
+  std::optional<std::size_t> cut_after;    ///< close after this many body bytes
+  std::optional<std::size_t> stall_after;  ///< send nothing more after this many body bytes, but keep open
+  std::chrono::milliseconds delay{0};      ///< before the status line
 };
 
 /// A request as it came in.

@@ -171,8 +171,8 @@ Millis FileTransfer::end(const Outcome& outcome) {
   }
   if (bad_range_ || outcome.head.status == 416) {
     restart();
-    return take_failure({Error(ErrorKind::Unavailable, "the server answered another range than the one asked for"), true, {}},
-                        place_);
+    return take_failure(
+        {Error(ErrorKind::Unavailable, "the server answered another range than the one asked for"), true, {}}, place_);
   }
   if (outcome.curl_code != 0) {
     if (part_->size() >= asked_from_ + kRealGain) {
@@ -188,10 +188,9 @@ Millis FileTransfer::end(const Outcome& outcome) {
     return take_failure(status_failure(outcome.head.status, outcome.head), place_);
   }
   if (want_ && part_->size() < *want_) {
-    return take_failure({Error(ErrorKind::Unavailable, "the answer ended early: {}", got_text(part_->size(), want_)),
-                         true,
-                         {}},
-                        place_);
+    return take_failure(
+        {Error(ErrorKind::Unavailable, "the answer ended early: {}", got_text(part_->size(), want_)), true, {}},
+        place_);
   }
   return complete();
 }
@@ -225,8 +224,9 @@ Millis FileTransfer::wrong_bytes(Error error, const std::string& place) {
   if (own_fault) {
     return Millis{0};  // what an earlier run left may be to blame: once more from the start
   }
-  error.add_hint("the server or a proxy on the way gives other bytes than the lock names: try again later or name another "
-                 "mirror under `sources` in config.toml");
+  error.add_hint(
+      "the server or a proxy on the way gives other bytes than the lock names: try again later or name another "
+      "mirror under `sources` in config.toml");
   ++wrong_;
   constexpr unsigned kMostWrong = 2;
   if (wrong_ >= kMostWrong) {

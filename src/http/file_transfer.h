@@ -43,18 +43,18 @@ class FileTransfer final : public Transfer {
   std::filesystem::path part_path_;
   std::unique_ptr<Task> task_;
   std::optional<PartFile> part_;
-  std::vector<Error> tried_;       ///< why each mirror so far was left; each with its place as outermost frame
-  std::string place_;              ///< the URL of the last try, as errors name it
-  std::string validator_;          ///< strong ETag or Last-Modified of the bytes in part_, for If-Range
+  std::vector<Error> tried_;  ///< why each mirror so far was left; each with its place as outermost frame
+  std::string place_;         ///< the URL of the last try, as errors name it
+  std::string validator_;     ///< strong ETag or Last-Modified of the bytes in part_, for If-Range
   std::size_t mirror_ = 0;
-  unsigned failed_ = 0;            ///< tries on this mirror that gained less than kRealGain
-  unsigned wrong_ = 0;             ///< answers whose bytes were the wrong ones
-  std::uint64_t asked_from_ = 0;   ///< where this try's range starts
+  unsigned failed_ = 0;           ///< tries on this mirror that gained less than kRealGain
+  unsigned wrong_ = 0;            ///< answers whose bytes were the wrong ones
+  std::uint64_t asked_from_ = 0;  ///< where this try's range starts
   std::uint64_t told_ = 0;
-  std::optional<std::uint64_t> want_;       ///< whole size: the caller's, else the server's
-  std::optional<std::uint64_t> wrong_size_; ///< what the server offers instead
-  bool mixed_ = false;             ///< part_ holds bytes of an earlier run or another mirror
-  bool body_ = false;              ///< the answer's body is the file
+  std::optional<std::uint64_t> want_;        ///< whole size: the caller's, else the server's
+  std::optional<std::uint64_t> wrong_size_;  ///< what the server offers instead
+  bool mixed_ = false;                       ///< part_ holds bytes of an earlier run or another mirror
+  bool body_ = false;                        ///< the answer's body is the file
   bool bad_range_ = false;
   bool waited_ = false;
   bool done_ = false;

@@ -1,22 +1,11 @@
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <fstream>
 #include <thread>
 
-#include "codec/sha256.h"
-#include "http/client.h"
 #include "http/engine.h"
-#include "http/fault_server.h"
-#include "http/part_file.h"
-#include "http/retry.h"
-#include "os/file.h"
+#include "http/http_fixture.h"
 #include "os/process.h"
 
 namespace slip::http {
@@ -26,82 +15,6 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-/// Remembers tasks and their last progress.
-class Recorder final : public Events {
- public:
-  void message(Level, std::string_view) noexcept override {}
-  TaskId begin(std::string_view verb, std::string_view what, TaskId) noexcept override {
-    lines.push_back(std::string(verb) + " " + std::string(what));
-    return lines.size();
-  }
-  void progress(TaskId, std::uint64_t done, std::uint64_t total) noexcept override { last = {done, total}; }
-  void end(TaskId, bool ok) noexcept override { lines.emplace_back(ok ? "ok" : "not ok"); }
-  std::vector<std::string> lines;
-  std::pair<std::uint64_t, std::uint64_t> last;
-};
-
-/// `size` bytes that are the same on every run and compress badly.
-std::string noise(std::size_t size) {
-  std::string bytes;
-  std::uint32_t state = 12345;
-  for (std::size_t i = 0; i < size; ++i) {
-    state = state * 1664525 + 1013904223;
-    bytes += static_cast<char>(state >> 24);
-  }
-  return bytes;
-}
-
-Answer answer(int status, std::string body = "", std::map<std::string, std::string> headers = {}) {
-  Answer a;
-  a.status = status;
-  a.body = std::move(body);
-  a.headers = std::move(headers);
-  return a;
-}
-
-class HttpTest : public ::testing::Test {
- protected:
-  HttpTest() : dir_(std::filesystem::temp_directory_path(), "slip-http") {
-    options_.first_pause = Millis{100};
-    options_.longest_pause = Millis{1000};
-    options_.seed = 7;
-    options_.stall_timeout_s = 1;
-    options_.no_proxy = "127.0.0.1,localhost";
-    options_.on_pause = [this](Millis pause) {
-      pauses_.push_back(pause);
-      return Millis{0};
-    };
-  }
-
-  Client client() { return Client(options_, events_); }
-  Download file(std::vector<std::string> urls, const std::string& body) {
-    return {std::move(urls), dir_.path() / "file", body.size(), codec::sha256(body), "thing 1.0"};
-  }
-  void download(const Download& one) { client().download(std::span(&one, 1)); }
-  std::string target() const { return os::read_file(dir_.path() / "file"); }
-  std::filesystem::path part() const { return dir_.path() / "file.part"; }
-  void write_part(const std::string& text) const { std::ofstream(part(), std::ios::binary) << text; }
-  bool clean() const { return !std::filesystem::exists(part()); }
-
-  /// The error that body() ends with.
-  template <class Body>
-  static Error error_of(Body&& body) {
-    try {
-      body();
-    } catch (const Error& e) {
-      return e;
-    }
-    ADD_FAILURE() << "no error";
-    return Error(ErrorKind::Internal, "no error");
-  }
-
-  os::TempDir dir_;
-  Options options_;
-  Recorder events_;
-  std::vector<Millis> pauses_;
-  FaultServer server_;
-};
 
 TEST_F(HttpTest, GetsAnAnswerWithItsFields) {
   server_.on("/a", answer(200, "hello", {{"ETag", "\"x\""}}));
@@ -214,7 +127,9 @@ TEST_F(HttpTest, SendsCredentialsOfTheUrlAndShowsNone) {
   server_.on("/a", answer(200));
   server_.on("/loop", answer(302, "", {{"Location", "/loop?token=t0ken"}}));
   server_.on("/loop?token=t0ken", answer(302, "", {{"Location", "/loop?token=t0ken"}}));
-  const auto with_user = [&](const std::string& path) { return "http://me:pw@127.0.0.1:" + std::to_string(server_.port()) + path; };
+  const auto with_user = [&](const std::string& path) {
+    return "http://me:pw@127.0.0.1:" + std::to_string(server_.port()) + path;
+  };
   client().get(with_user("/a"));
   EXPECT_EQ("Basic bWU6cHc=", server_.requests().at(0).headers.at("authorization"));
   const std::string text = error_of([&] { client().get(with_user("/loop")); }).joined();
@@ -264,222 +179,16 @@ TEST_F(HttpTest, StalledAnswersAreBroken) {
   EXPECT_THAT(error.joined(), HasSubstr("stalled: no data for 1s, got 4 of 100 bytes"));
 }
 
-TEST_F(HttpTest, DownloadsAndReportsProgress) {
-  const std::string body = noise(700'000);
-  server_.on("/f", answer(200, body));
-  download(file({server_.url("/f")}, body));
-  EXPECT_EQ(body, target());
-  EXPECT_TRUE(clean());
-  EXPECT_THAT(events_.lines, ElementsAre("Downloading thing 1.0", "ok"));
-  EXPECT_EQ(std::pair(std::uint64_t{700'000}, std::uint64_t{700'000}), events_.last);
-}
-
-TEST_F(HttpTest, DownloadsAnEmptyFile) {
-  server_.on("/f", answer(200, ""));
-  download(file({server_.url("/f")}, ""));
-  EXPECT_EQ("", target());
-}
-
-TEST_F(HttpTest, GoesOnWhereABrokenConnectionStopped) {
-  const std::string body = noise(10'000);
-  Answer cut = answer(200, body);
-  cut.cut_after = 4'000;
-  server_.on("/f", cut);
-  server_.on("/f", answer(200, body));
-  download(file({server_.url("/f")}, body));
-  EXPECT_EQ(body, target());
-  EXPECT_EQ("bytes=4000-", server_.requests().at(1).headers.at("range"));
-}
-
-TEST_F(HttpTest, GoesOnWhereAnEarlierRunStopped) {
-  const std::string body = noise(10'000);
-  write_part(body.substr(0, 6'000));
-  server_.on("/f", answer(200, body));
-  download(file({server_.url("/f")}, body));
-  EXPECT_EQ(body, target());
-  EXPECT_EQ("bytes=6000-", server_.requests().at(0).headers.at("range"));
-}
-
-TEST_F(HttpTest, AsksNobodyWhenAnEarlierRunHadEverything) {
-  const std::string body = noise(1'000);
-  write_part(body);
-  download(file({server_.url("/f")}, body));
-  EXPECT_EQ(body, target());
-  EXPECT_TRUE(server_.requests().empty());
-}
-
-TEST_F(HttpTest, StartsAgainWhenTheServerIgnoresRanges) {
-  const std::string body = noise(10'000);
-  write_part(body.substr(0, 6'000));
-  Answer whole = answer(200, body);
-  whole.ranges = false;
-  server_.on("/f", whole);
-  download(file({server_.url("/f")}, body));
-  EXPECT_EQ(body, target());
-}
-
-TEST_F(HttpTest, StartsAgainWhenTheEarlierRunsBytesAreOthers) {
-  const std::string body = noise(10'000);
-  write_part(std::string(6'000, 'x'));
-  server_.on("/f", answer(200, body));
-  download(file({server_.url("/f")}, body));
-  EXPECT_EQ(body, target());
-  EXPECT_EQ(2u, server_.count("/f"));
-  EXPECT_EQ(0u, server_.requests().at(1).headers.count("range"));
-}
-
-TEST_F(HttpTest, TooLongAPartIsDropped) {
-  const std::string body = noise(100);
-  write_part(noise(200));
-  server_.on("/f", answer(200, body));
-  download(file({server_.url("/f")}, body));
-  EXPECT_EQ(body, target());
-}
-
-TEST_F(HttpTest, WithoutADigestAnEarlierRunsBytesAreNotTrusted) {
-  write_part("old");
-  server_.on("/f", answer(200, "new bytes"));
-  download({{server_.url("/f")}, dir_.path() / "file", {}, {}, "index"});
-  EXPECT_EQ("new bytes", target());
-  EXPECT_EQ(0u, server_.requests().at(0).headers.count("range"));
-}
-
-TEST_F(HttpTest, WithoutADigestTheEtagDecidesWhetherToGoOn) {
-  Answer first = answer(200, "old old old old", {{"ETag", "\"1\""}});
-  first.cut_after = 8;
-  server_.on("/f", first);
-  server_.on("/f", answer(200, "new bytes", {{"ETag", "\"2\""}}));
-  download({{server_.url("/f")}, dir_.path() / "file", {}, {}, "index"});
-  EXPECT_EQ("new bytes", target());
-  EXPECT_EQ("\"1\"", server_.requests().at(1).headers.at("if-range"));
-}
-
-TEST_F(HttpTest, ASecondMirrorHelpsAfterNotFound) {
-  const std::string body = noise(100);
-  server_.on("/2", answer(200, body));
-  download(file({server_.url("/1"), server_.url("/2")}, body));
-  EXPECT_EQ(body, target());
-  EXPECT_EQ(1u, server_.count("/1"));
-}
-
-TEST_F(HttpTest, ASecondMirrorHelpsAfterWrongBytes) {
-  const std::string body = noise(100);
-  server_.on("/1", answer(200, std::string(100, 'x')));
-  server_.on("/2", answer(200, body));
-  download(file({server_.url("/1"), server_.url("/2")}, body));
-  EXPECT_EQ(body, target());
-}
-
-TEST_F(HttpTest, WrongBytesOfTwoMirrorsAreCorrupt) {
-  const std::string body = noise(100);
-  server_.on("/1", answer(200, std::string(100, 'x')));
-  server_.on("/2", answer(200, std::string(100, 'y')));
-  server_.on("/3", answer(200, body));
-  const Error error = error_of([&] { download(file({server_.url("/1"), server_.url("/2"), server_.url("/3")}, body)); });
-  EXPECT_EQ(ErrorKind::Corrupt, error.kind());
-  EXPECT_THAT(error.joined(), HasSubstr("expected " + codec::sha256(body).text()));
-  EXPECT_THAT(error.joined(), HasSubstr("actual   " + codec::sha256(std::string(100, 'y')).text()));
-  EXPECT_EQ(0u, server_.count("/3"));
-  EXPECT_TRUE(clean());
-  EXPECT_FALSE(std::filesystem::exists(dir_.path() / "file"));
-  EXPECT_THAT(events_.lines, ElementsAre("Downloading thing 1.0", "not ok"));
-}
-
-TEST_F(HttpTest, AWrongLengthIsSeenBeforeTheBody) {
-  const std::string body = noise(100);
-  server_.on("/f", answer(200, noise(101)));
-  const Error error = error_of([&] { download(file({server_.url("/f")}, body)); });
-  EXPECT_EQ(ErrorKind::Corrupt, error.kind());
-  EXPECT_THAT(error.joined(), HasSubstr("the size differs: expected 100 bytes: actual   101 bytes"));
-}
-
-TEST_F(HttpTest, AnUnannouncedLongerBodyIsCorrupt) {
-  Answer a = answer(200, noise(101));
-  a.chunked = true;
-  server_.on("/f", a);
-  EXPECT_EQ(ErrorKind::Corrupt, error_of([&] { download(file({server_.url("/f")}, noise(100))); }).kind());
-}
-
-TEST_F(HttpTest, TruncatedAnswersSayHowMuchCame) {
-  Answer a = answer(200, noise(100));
-  a.cut_after = 30;
-  a.ranges = false;
-  server_.on("/f", a);
-  const Error error = error_of([&] { download(file({server_.url("/f")}, noise(100))); });
-  EXPECT_EQ(ErrorKind::Unavailable, error.kind());
-  EXPECT_THAT(error.joined(), HasSubstr("got 30 of 100 bytes"));
-  EXPECT_THAT(error.joined(), HasSubstr("download `thing 1.0`: `http://127.0.0.1"));
-  EXPECT_EQ(4u, server_.count("/f"));
-  EXPECT_FALSE(clean()) << "the next run goes on with what came";
-}
-
-TEST_F(HttpTest, AnAnswerThatEndsEarlyWithoutALengthIsTriedAgain) {
-  Answer a = answer(200, noise(100).substr(0, 40));
-  a.chunked = true;
-  server_.on("/f", a);
-  server_.on("/f", answer(200, noise(100)));
-  download(file({server_.url("/f")}, noise(100)));
-  EXPECT_EQ(noise(100), target());
-}
-
-TEST_F(HttpTest, EachStatusHasItsKindAndHint) {
-  const std::vector<std::tuple<int, ErrorKind, std::string>> table = {
-      {401, ErrorKind::Denied, "credentials"},      {403, ErrorKind::Denied, "refuses"},
-      {404, ErrorKind::NotFound, "slipway lock"},   {410, ErrorKind::NotFound, "slipway lock"},
-      {429, ErrorKind::Unavailable, "http.parallel"}, {500, ErrorKind::Unavailable, "another mirror"}};
-  for (const auto& [status, kind, hint] : table) {
-    const std::string path = "/" + std::to_string(status);
-    server_.on(path, answer(status, "an error page that must not become the file"));
-    const Error error = error_of([&] { download(file({server_.url(path)}, noise(10))); });
-    EXPECT_EQ(kind, error.kind()) << status;
-    EXPECT_THAT(error.joined(), HasSubstr("the server answered " + std::to_string(status)));
-    EXPECT_THAT(error.hints(), Contains(HasSubstr(hint)));
-    EXPECT_TRUE(clean());
-  }
-}
-
-TEST_F(HttpTest, ManyFilesEndAtTheFirstThatCannotBeHad) {
-  std::vector<Download> files;
-  for (int i = 0; i < 20; ++i) {
-    const std::string path = "/" + std::to_string(i);
-    server_.on(path, answer(i == 5 ? 404 : 200, noise(2000)));
-    files.push_back({{server_.url(path)}, dir_.path() / std::to_string(i), 2000, codec::sha256(noise(2000)), path});
-  }
-  const Error error = error_of([&] { client().download(files); });
-  EXPECT_THAT(error.joined(), HasSubstr("download `/5`"));
-  files.erase(files.begin() + 5);
-  client().download(files);
-  for (const Download& one : files) {
-    EXPECT_EQ(noise(2000), os::read_file(one.target));
-  }
-}
-
-TEST_F(HttpTest, TheSecondProcessTakesWhatTheFirstVerified) {
-  const std::string body = noise(100);
-  const Download one = file({server_.url("/f")}, body);
-  auto held = PartFile::try_open(part(), true, 100);
-  ASSERT_TRUE(held);
-  EXPECT_FALSE(PartFile::try_open(part(), true, 100));
-  std::thread other([&] { download(one); });
-  std::this_thread::sleep_for(Millis{250});
-  held->append(as_bytes(body));
-  held->commit(one.target);
-  held.reset();
-  other.join();
-  EXPECT_EQ(body, target());
-  EXPECT_TRUE(server_.requests().empty());
-  EXPECT_TRUE(clean());
-}
-
 /// tests/support/mirror.py under TLS with a certificate of its own; ends with the object.
 class TlsMirror {
  public:
   /// @throws Error when openssl or python3 is missing
   explicit TlsMirror(const std::filesystem::path& dir) : port_file_(dir / "port") {
     os::Command make;
-    make.argv = {"openssl", "req",   "-x509",  "-newkey", "rsa:2048",          "-nodes",
-                 "-days",   "2",     "-subj",  "/CN=test", "-addext",          "subjectAltName=IP:127.0.0.1",
-                 "-out",    cert(dir), "-keyout", (dir / "key.pem").string()};
+    make.argv = {"openssl",  "req",      "-x509",   "-newkey",
+                 "rsa:2048", "-nodes",   "-days",   "2",
+                 "-subj",    "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1",
+                 "-out",     cert(dir),  "-keyout", (dir / "key.pem").string()};
     os::run_checked(make);
     const std::string script = std::string(SLIP_SOURCE_DIR) + "/tests/support/mirror.py";
     const std::string folder = dir.string();
@@ -536,7 +245,8 @@ TEST_F(HttpTest, TrustsTheCasItIsTold) {
     EXPECT_TRUE(pauses_.empty()) << "another try would not help";
   }
   options_.ca_file = "/nonexistent.pem";
-  EXPECT_THAT(error_of([&] { client().get(url); }).joined(), HasSubstr("the CA file `/nonexistent.pem` cannot be used"));
+  EXPECT_THAT(error_of([&] { client().get(url); }).joined(),
+              HasSubstr("the CA file `/nonexistent.pem` cannot be used"));
   options_.ca_file = TlsMirror::cert(dir_.path());
   EXPECT_EQ("secret enough", client().get(url).body);
   const Error wrong_host = error_of([&] { client().get("https://localhost:" + port + "/a"); });
@@ -546,47 +256,6 @@ TEST_F(HttpTest, TrustsTheCasItIsTold) {
   os::write_file(dir_.path() / "faults", "{\"/a\": {\"redirect\": \"" + server_.url("/x") + "\"}}");
   EXPECT_THAT(error_of([&] { client().get(url); }).joined(), HasSubstr("not followed")) << "https to http is not";
   EXPECT_EQ(0u, server_.count("/x"));
-}
-
-/// Mounts a disk of 256 KiB on `folder`, seen by this process only. False where that is not allowed.
-bool mount_small_disk(const std::filesystem::path& folder) {
-  const std::string uid = std::to_string(::geteuid());
-  const std::string gid = std::to_string(::getegid());
-  if (uid == "0" ? ::unshare(CLONE_NEWNS) != 0 : ::unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
-    return false;
-  }
-  if (uid != "0") {
-    std::ofstream("/proc/self/setgroups") << "deny";
-    std::ofstream("/proc/self/uid_map") << uid << " " << uid << " 1";
-    std::ofstream("/proc/self/gid_map") << gid << " " << gid << " 1";
-  }
-  return ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         ::mount("none", folder.c_str(), "tmpfs", 0, "size=256k") == 0;
-}
-
-TEST_F(HttpTest, AFullDiskIsSaidAtOnce) {
-  server_.on("/f", answer(200, noise(1 << 20)));
-  const pid_t child = ::fork();
-  if (child == 0) {
-    // A small disk of our own; the server runs in the parent.
-    constexpr int kNoNamespaces = 77;
-    if (!mount_small_disk(dir_.path())) {
-      ::_exit(kNoNamespaces);
-    }
-    const Error error = error_of([&] { download(file({server_.url("/f"), server_.url("/g")}, noise(1 << 20))); });
-    const bool right = error.kind() == ErrorKind::NoSpace && !error.hints().empty() &&
-                       error.joined().find("file.part") != std::string::npos;
-    std::fprintf(stderr, "%s", right ? "" : (error.joined() + "\n").c_str());
-    ::_exit(right ? 0 : 1);
-  }
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  ASSERT_TRUE(WIFEXITED(status));
-  if (WEXITSTATUS(status) == 77) {
-    GTEST_SKIP() << "no mounts are allowed here";
-  }
-  EXPECT_EQ(0, WEXITSTATUS(status));
-  EXPECT_EQ(0u, server_.count("/g"));
 }
 
 TEST(Backoff, IsTheSameForTheSameSeedAndBounded) {

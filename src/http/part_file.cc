@@ -15,8 +15,8 @@ namespace {
 
 /// True when `path` still is the file behind `fd`: its last owner may have renamed it before we got the lock.
 bool still_there(const os::Fd& fd, const std::filesystem::path& path) {
-  struct stat opened {};
-  struct stat named {};
+  struct stat opened{};
+  struct stat named{};
   os::call(::fstat, fd.get(), &opened).or_throw("look at `{}`", path.string());
   const os::SysRet found = os::call(::lstat, path.c_str(), &named);
   return found && opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
