@@ -71,7 +71,8 @@ struct Unpacked {
   std::vector<std::pair<std::string, std::string>> control_files;  ///< name → content: postinst, triggers, conffiles, …
 };
 /// Unpacks (once, cached as tree "deb-HEX…") and reads back. setuid and setgid bits of regular files are dropped.
-Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, const std::string& release, store::Store& store);
+Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, const std::string& release, store::Store& store,
+                const launch::HostId& owner);
 
 /// Folders and links that a release's root has before the first package (usr-merge links; /proc, /sys, …).
 std::vector<codec::LayerItem> skeleton(const std::string& release);
