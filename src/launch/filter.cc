@@ -1,4 +1,5 @@
 #include "launch/child.h"
+#include "launch/ownership.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -113,10 +114,9 @@ std::vector<sock_filter> export_program(const Context& filter) {
   return program;
 }
 
-}  // namespace
-
-std::vector<sock_filter> workspace_filter(bool refuse_set_id) {
-  const Context filter(seccomp_init(SCMP_ACT_ALLOW), [](scmp_filter_ctx c) { seccomp_release(c); });
+/// A filter with everything that no process of ours may do.
+Context deny_list() {
+  Context filter(seccomp_init(SCMP_ACT_ALLOW), [](scmp_filter_ctx c) { seccomp_release(c); });
   SLIP_CHECK(filter != nullptr);
   check(seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS), "foreign architectures");
   // A balanced tree: the cost of a call does not grow with its place in the list.
@@ -129,8 +129,32 @@ std::vector<sock_filter> workspace_filter(bool refuse_set_id) {
   }
   refuse_namespaces(filter);
   refuse_escapes(filter);
+  return filter;
+}
+
+/// Calls about owners and ids: answered by the supervisor.
+constexpr const char* kOwnership[] = {
+    "chown", "fchown", "lchown", "fchownat", "stat", "lstat", "fstat", "newfstatat", "statx",
+    "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups",
+    "getuid", "getgid", "geteuid", "getegid", "getresuid", "getresgid", "getgroups"};
+
+}  // namespace
+
+std::vector<sock_filter> workspace_filter(bool refuse_set_id) {
+  const Context filter = deny_list();
   if (refuse_set_id) {
     refuse_set_id_files(filter);
+  }
+  return export_program(filter);
+}
+
+std::vector<sock_filter> ownership_filter() {
+  const Context filter = deny_list();
+  for (const char* name : kOwnership) {
+    const int number = seccomp_syscall_resolve_name(name);
+    if (number != __NR_SCMP_ERROR) {
+      check(seccomp_rule_add(filter.get(), SCMP_ACT_NOTIFY, number, 0), name);
+    }
   }
   return export_program(filter);
 }
