@@ -68,16 +68,29 @@ struct Unpacked {
   std::filesystem::path folder;             ///< tree in the store; files under folder/root
   std::vector<codec::LayerItem> items;      ///< paths as shipped, mapped by the release's usr-merge; sorted
   std::map<std::string, std::string> control;  ///< control file's fields
+  std::string control_text;                 ///< the control file as it is, without blank lines at its end
   std::vector<std::pair<std::string, std::string>> control_files;  ///< name → content: postinst, triggers, conffiles, …
+  std::vector<std::string> shipped;         ///< absolute paths in archive order, not mapped: the lines of info/NAME.list
+  std::vector<std::pair<std::string, std::string>> conffiles;  ///< absolute path as declared → MD5 in hex
+
+  [[nodiscard]] const std::string& name() const { return control.at("Package"); }
+  /// A field of the control file, "" when it is absent.
+  [[nodiscard]] const std::string& field(const std::string& key) const;
+  /// A file of control.tar, nullptr when it is absent.
+  [[nodiscard]] const std::string* control_file(std::string_view key) const;
 };
-/// Unpacks (once, cached as tree "deb-HEX…") and reads back. setuid and setgid bits of regular files are dropped.
+/// Unpacks (once, cached as tree "deb-HEX…") and reads back. setuid and setgid bits of regular files are dropped: nothing
+/// in an image of ours gains rights by being started. Only regular files come to lie on the disk; links, folders and
+/// devices are items alone, so nothing a package ships can lead a write astray.
+/// @param owner  host id that the files get when slipway is root (see launch::host_id)
+/// @throws Error Invalid (no package, or one that breaks a limit), NoSpace
 Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, const std::string& release, store::Store& store,
                 const launch::HostId& owner);
 
 /// Folders and links that a release's root has before the first package (usr-merge links; /proc, /sys, …).
 std::vector<codec::LayerItem> skeleton(const std::string& release);
 
-/// Checks the whole set for paths shipped twice without Replaces or a diversion. @throws Error Conflict naming path and packages
+/// Checks the whole set for paths shipped twice. @throws Error Conflict naming path and packages
 void check_overlaps(std::span<const Unpacked> packages);
 
 /// The files of the dpkg database for packages that are unpacked but not configured (var/lib/dpkg/…).
