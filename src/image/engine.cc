@@ -11,6 +11,7 @@
 #include "image/captured.h"
 #include "image/steps.h"
 #include "image/system.h"
+#include "launch/ownership.h"
 #include "lock/packages.h"
 #include "store/root.h"
 
@@ -225,7 +226,7 @@ struct Engine::State {
           items[i] = step_items(i, into);
         }
         const std::vector<Items> one = {get(i)};
-        store::write_root(into, one, lock::disk_owner(context));
+        store::write_root(into, one, lock::disk_owner(context), launch::kOwnerRecord);
       }
     };
     const std::filesystem::path root = context.store.ensure_tree(root_key(plan), with_steps);

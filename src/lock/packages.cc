@@ -6,6 +6,7 @@
 
 #include "codec/sha256.h"
 #include "core/parallel.h"
+#include "launch/ownership.h"
 #include "store/root.h"
 
 namespace slip::lock {
@@ -144,7 +145,7 @@ std::filesystem::path unconfigured_root(std::span<const Deb> debs, const std::st
   }
   layers.push_back(deb::dpkg_database(packages));
   return context.store.ensure_tree(key, [&](const std::filesystem::path& into) {
-    store::write_root(into, layers, disk_owner(context));
+    store::write_root(into, layers, disk_owner(context), launch::kOwnerRecord);
   });
 }
 

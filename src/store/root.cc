@@ -5,6 +5,7 @@
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <map>
@@ -32,8 +33,8 @@ long raw_openat2(int at, const char* path, open_how* how) { return ::syscall(SYS
 /// One tree in the making. Items arrive sorted, so most share their parent with the one before.
 class RootWriter {
  public:
-  RootWriter(const std::filesystem::path& into, std::optional<DiskOwner> owner)
-      : name_(into.string()), root_(os::open_dir(into)), owner_(owner) {}
+  RootWriter(const std::filesystem::path& into, std::optional<DiskOwner> owner, std::string owner_attribute)
+      : name_(into.string()), root_(os::open_dir(into)), owner_(owner), owner_attribute_(std::move(owner_attribute)) {}
 
   void add(const LayerItem& item) {
     const std::string& path = item.entry.path;
@@ -122,6 +123,7 @@ class RootWriter {
     }
     folders_[item.entry.path] = static_cast<mode_t>(item.entry.mode);
     chown(dir, leaf, item.entry.path);
+    record_owner(dir, leaf, item);
   }
 
   void place_file(int dir, const std::string& leaf, const LayerItem& item) {
@@ -133,6 +135,29 @@ class RootWriter {
       const auto* text = std::get_if<codec::InlineContent>(&item.content);
       write(dir, leaf, text == nullptr ? std::string_view() : std::string_view(text->bytes), item);
     }
+    record_owner(dir, leaf, item);
+  }
+
+  /// Root owns what has no record.
+  void record_owner(int dir, const std::string& leaf, const LayerItem& item) {
+    if (owner_attribute_.empty() || (item.entry.uid == 0 && item.entry.gid == 0)) {
+      return;
+    }
+    const os::Fd file(static_cast<int>(os::call(::openat, dir, leaf.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC, mode_t{0})
+                                           .or_throw("open `/{}`", item.entry.path)));
+    const std::string path = format("/proc/self/fd/{}", file.get());
+    const std::string record = format("{} {}", item.entry.uid, item.entry.gid);
+    auto written = os::call(::setxattr, path.c_str(), owner_attribute_.c_str(), record.data(), record.size(), 0);
+    if (written.err == EACCES) {  // its own mode forbids its owner to write
+      os::call(::chmod, path.c_str(), static_cast<mode_t>(item.entry.mode | 0200U)).or_throw("open `/{}`", item.entry.path);
+      written = os::call(::setxattr, path.c_str(), owner_attribute_.c_str(), record.data(), record.size(), 0);
+      os::call(::chmod, path.c_str(), static_cast<mode_t>(item.entry.mode)).or_throw("set the mode of `/{}`", item.entry.path);
+    }
+    if (written.err == EOPNOTSUPP) {
+      throw Error(ErrorKind::Unsupported, "the file system of `{}` has no user attributes, which builds need", name_)
+          .add_hint("set SLIPWAY_STORE to a folder on another file system, ext4 or xfs say");
+    }
+    (void)written.or_throw("record the owner of `/{}`", item.entry.path);
   }
 
   void link(int dir, const std::string& leaf, const std::filesystem::path& from, const std::string& path) {
@@ -210,6 +235,7 @@ class RootWriter {
   os::Fd parent_;
   std::string parent_name_ = "\n";
   std::map<std::string, mode_t> folders_;
+  std::string owner_attribute_;
 };
 
 /// Whiteouts speak about lower layers only, so those of one layer come before everything else of it.
@@ -222,8 +248,8 @@ bool is_whiteout(const LayerItem& item) {
 }  // namespace
 
 void write_root(const std::filesystem::path& into, std::span<const std::vector<LayerItem>> layers,
-                std::optional<DiskOwner> owner) {
-  RootWriter root(into, owner);
+                std::optional<DiskOwner> owner, const std::string& owner_attribute) {
+  RootWriter root(into, owner, owner_attribute);
   for (const std::vector<LayerItem>& layer : layers) {
     for (const LayerItem& item : layer) {
       if (is_whiteout(item)) {

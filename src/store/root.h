@@ -24,9 +24,11 @@ struct DiskOwner {
 /// Nothing is ever written through a symbolic link, so items cannot lead out of `into`.
 ///
 /// @param owner  what folders, links and inline files are given; nullopt: left as created
+/// @param owner_attribute  extended attribute in which the owners of files and folders that are not root's are recorded
+///        as "UID GID", for sandboxes that emulate ownership (launch::kOwnerRecord); empty: none
 /// @throws Error Conflict when an item's parent is not a folder; NoSpace; Denied
 /// @source OCI image-spec v1.1 layer.md "Applying Changesets"
 void write_root(const std::filesystem::path& into, std::span<const std::vector<codec::LayerItem>> layers,
-                std::optional<DiskOwner> owner);
+                std::optional<DiskOwner> owner, const std::string& owner_attribute = {});
 
 }  // namespace slip::store
