@@ -82,11 +82,6 @@ Resolution resolve(const ResolveRequest& request, const Target& target, const co
 std::map<Digest, std::string> locate(std::span<const File> files, const std::string& alias, const config::Config& config,
                                      http::Client& client, store::Store& store);
 
-/// Builds an sdist in the sandbox from locked tools, offline; returns the wheel's file in the store's tmp or blob area.
-/// @throws Error Corrupt when `expect` is given and the bytes differ
-Built build_sdist(const std::filesystem::path& sdist, const std::string& sdist_name, std::span<const std::filesystem::path> tool_wheels,
-                  const Target& target, store::Store& store, const launch::HostId& id, Events& events);
-
 struct WheelInput {
   std::filesystem::path path;  ///< the wheel file
   std::string file;            ///< its file name
@@ -94,21 +89,32 @@ struct WheelInput {
   bool requested = false;      ///< asked for by the user: gets a REQUESTED file
 };
 
+/// Builds an sdist in the sandbox with these tools, offline; the wheel becomes a blob of the store. The same inputs
+/// give the same bytes for everybody. `with` of the result is left to the caller.
+/// @throws Error Invalid with the last lines of the build
+/// @source PEP 517
+Built build_sdist(const std::filesystem::path& sdist, const std::string& sdist_name, std::span<const WheelInput> tool_wheels,
+                  const Target& target, store::Store& store, const launch::HostId& id, Events& events);
+
 /// What installing a wheel puts into the image: its files at their final paths (spliced where the archive's bytes
 /// can be used as they are), scripts, entry points, RECORD, INSTALLER. Unpacked once into tree "wheel-HEX…", every
 /// file checked against crc32 and RECORD. Includes the parent folders under prefix. Sorted. No byte code.
-std::vector<codec::LayerItem> install(const WheelInput& wheel, const Target& target, store::Store& store);
+std::vector<codec::LayerItem> install(const WheelInput& wheel, const Target& target, store::Store& store, const launch::HostId& id);
 
-/// Byte code (`__pycache__/*.cpython-39.pyc`) for the .py files of `items`, as items of the same layer: unchecked-hash
-/// headers, marshal version 2, compiled by the target's interpreter in the sandbox; cached per key (wheel, build_id, prefix).
-/// Several wheels at once share one interpreter start. result[i] belongs to wheels[i].
+/// Byte code (`__pycache__/*.cpython-39.pyc`) for the .py files of wheels, as items of the same layer: unchecked-hash
+/// headers, marshal version 2 (no references, so the same bytes in any order), compiled by the target's interpreter in the
+/// sandbox; kept per wheel, build_id and prefix. Several wheels share one interpreter start. result[i] belongs to wheels[i].
 std::vector<std::vector<codec::LayerItem>> compile(std::span<const WheelInput> wheels, const Target& target, store::Store& store,
                                                    const launch::HostId& id, Events& events);
 
 /// pyvenv.cfg, bin/python links, the prefix's folders: what makes /opt/venv a virtual environment of the target.
 std::vector<codec::LayerItem> venv_skeleton(const Target& target);
 
-/// Importable top-level modules of a wheel (top_level.txt, else RECORD), for the import check: "tensorflow".
+/// Modules of a wheel that an import check should import: the one named like the project, else those of top_level.txt,
+/// else the packages it ships; without private ones.
 std::vector<std::string> top_level_modules(const WheelInput& wheel);
+
+/// Normalised names of everything its METADATA may require, whatever the markers and extras.
+std::vector<std::string> required_names(const WheelInput& wheel);
 
 }  // namespace slip::wheel

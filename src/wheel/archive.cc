@@ -1,0 +1,186 @@
+#include "wheel/archive.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "codec/sha256.h"
+#include "core/error.h"
+#include "core/text.h"
+
+namespace slip::wheel {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// path → base64 SHA-256 of the wheel's own RECORD.
+std::map<std::string, std::string> record_hashes(std::string_view record) {
+  std::map<std::string, std::string> hashes;
+  for (const std::string_view raw : split(record, '\n')) {
+    const std::string_view line = trim(raw);
+    const std::size_t last = line.rfind(',');
+    const std::size_t second = last == std::string_view::npos || last == 0 ? std::string_view::npos : line.rfind(',', last - 1);
+    if (second == std::string_view::npos) {
+      continue;
+    }
+    std::string path(line.substr(0, second));
+    if (path.size() >= 2 && path.front() == '"' && path.back() == '"') {
+      path = path.substr(1, path.size() - 2);
+    }
+    std::string_view hash = line.substr(second + 1, last - second - 1);
+    if (hash.starts_with("sha256=")) {
+      hash.remove_prefix(7);
+      while (hash.ends_with('=')) {
+        hash.remove_suffix(1);
+      }
+      hashes[path] = std::string(hash);
+    }
+  }
+  return hashes;
+}
+
+void unpack_into(const WheelInput& wheel, const fs::path& into, const launch::HostId& id) {
+  const Archive archive = open_wheel(wheel);
+  const auto hashes = record_hashes(archive.text(archive.dist_info + "/RECORD", wheel.file));
+  const fs::path root = into / "root";
+  std::string made;
+  for (const codec::ZipEntry& entry : archive.entries) {  // sorted: each folder comes once
+    const std::string folder = fs::path(entry.name).parent_path().string();
+    if (folder != made) {
+      os::make_dirs(root / folder, 0755);
+      made = folder;
+    }
+  }
+  const bool chown = ::geteuid() == 0;
+  for (const codec::ZipEntry& entry : archive.entries) {
+    const fs::path target = root / entry.name;
+    const os::Fd out(static_cast<int>(os::call([&] { return ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644); })
+                                          .or_throw("write `{}`", target.string())));
+    os::FdSink sink(out.get(), target.string());
+    codec::HashSink hash(&sink);
+    codec::extract_zip(archive.bytes.bytes(), entry, hash, wheel.file);
+    const auto wanted = hashes.find(entry.name);
+    if (wanted != hashes.end() && base64url(hash.finish()) != wanted->second) {
+      throw Error(ErrorKind::Corrupt, "`{}` of {} differs from what its RECORD says", printable(entry.name), wheel.file);
+    }
+    // Any execute bit makes a program, everything else is a plain file: the rule of every installer.
+    os::call(::fchmod, out.get(), mode_t{(entry.unix_mode & 0111U) != 0 ? 0755U : 0644U}).or_throw("set the mode of `{}`", target.string());
+    if (chown) {
+      os::call(::fchown, out.get(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid)).or_throw("give `{}` to the sandbox", target.string());
+    }
+  }
+}
+
+}  // namespace
+
+std::string base64url(const Digest& digest) {
+  static constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::string out;
+  std::uint32_t bits = 0;
+  unsigned held = 0;
+  for (const std::uint8_t byte : digest.bytes()) {
+    bits = (bits << 8) | byte;
+    held += 8;
+    while (held >= 6) {
+      held -= 6;
+      out += kLetters[(bits >> held) & 63];
+    }
+  }
+  if (held > 0) {
+    out += kLetters[(bits << (6 - held)) & 63];
+  }
+  return out;
+}
+
+const codec::ZipEntry* Archive::find(const std::string& entry) const {
+  const auto at = std::lower_bound(entries.begin(), entries.end(), entry, [](const codec::ZipEntry& e, const std::string& n) { return e.name < n; });
+  return at != entries.end() && at->name == entry ? &*at : nullptr;
+}
+
+std::string Archive::text(const std::string& entry, const std::string& file) const {
+  const codec::ZipEntry* found = find(entry);
+  if (found == nullptr) {
+    return {};
+  }
+  if (found->size > (64u << 20)) {
+    throw Error(ErrorKind::Invalid, "{}: `{}` is too large", file, entry);
+  }
+  BytesSink out;
+  codec::extract_zip(bytes.bytes(), *found, out, file);
+  return std::string(as_text(out.data));
+}
+
+Archive open_wheel(const WheelInput& wheel) {
+  const auto name = parse_wheel_name(wheel.file);
+  if (!name) {
+    throw Error(ErrorKind::Invalid, "`{}` is not the name of a wheel", wheel.file);
+  }
+  Archive archive{os::Mapping(wheel.path), *name, {}, {}, {}};
+  for (codec::ZipEntry& entry : codec::read_zip(archive.bytes.bytes(), wheel.file)) {
+    const std::string top = entry.name.substr(0, entry.name.find('/'));
+    if (top.ends_with(".dist-info")) {
+      if (!archive.dist_info.empty() && archive.dist_info != top) {
+        throw Error(ErrorKind::Invalid, "{} holds two dist-info folders", wheel.file);
+      }
+      archive.dist_info = top;
+    }
+    if (!entry.folder()) {
+      archive.entries.push_back(std::move(entry));
+    }
+  }
+  std::sort(archive.entries.begin(), archive.entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  if (archive.dist_info.empty() || normalise(archive.dist_info.substr(0, archive.dist_info.rfind('-'))) != name->name) {
+    throw Error(ErrorKind::Invalid, "{} has no dist-info folder of its own name", wheel.file);
+  }
+  archive.data = archive.dist_info.substr(0, archive.dist_info.size() - std::string_view(".dist-info").size()) + ".data";
+  const std::string metadata = archive.text(archive.dist_info + "/WHEEL", wheel.file);
+  for (const std::string_view line : split(metadata, '\n')) {
+    if (line.starts_with("Wheel-Version:")) {
+      if (!trim(line.substr(14)).starts_with("1.")) {
+        throw Error(ErrorKind::Unsupported, "{} is a wheel of version {}", wheel.file, printable(trim(line.substr(14))));
+      }
+      return archive;
+    }
+  }
+  throw Error(ErrorKind::Invalid, "{} does not say its Wheel-Version", wheel.file);
+}
+
+std::filesystem::path unpack(const WheelInput& wheel, store::Store& store, const launch::HostId& id) {
+  return store.ensure_tree(format("wheel-{}", wheel.sha256.hex()), [&](const fs::path& into) {
+    with_context([&] { return format("unpack {}", wheel.file); }, [&] { unpack_into(wheel, into, id); });
+  });
+}
+
+std::string site_packages(const Target& target) { return format("{}/lib/python{}/site-packages", target.prefix.substr(1), target.python); }
+
+Place place_of(const std::string& entry, const Archive& archive, const Target& target, const std::string& file) {
+  const std::string site = site_packages(target);
+  if (!entry.starts_with(archive.data + "/")) {
+    return {site + "/" + entry, false};
+  }
+  const std::string inner = entry.substr(archive.data.size() + 1);
+  const std::size_t slash = inner.find('/');
+  const std::string scheme = inner.substr(0, slash);
+  const std::string rest = slash == std::string::npos ? std::string() : inner.substr(slash + 1);
+  const std::string prefix = target.prefix.substr(1);
+  if (rest.empty()) {
+    throw Error(ErrorKind::Invalid, "{}: `{}` stands in no scheme", file, printable(entry));
+  }
+  if (scheme == "purelib" || scheme == "platlib") {
+    return {site + "/" + rest, false};
+  }
+  if (scheme == "scripts") {
+    return {prefix + "/bin/" + rest, true};
+  }
+  if (scheme == "data") {
+    return {prefix + "/" + rest, false};
+  }
+  if (scheme == "headers") {
+    return {format("{}/include/site/python{}/{}/{}", prefix, target.python, archive.name.name, rest), false};
+  }
+  throw Error(ErrorKind::Invalid, "{}: `{}` is no install scheme", file, printable(scheme));
+}
+
+}  // namespace slip::wheel
