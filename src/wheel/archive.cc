@@ -131,10 +131,12 @@ Archive open_wheel(const WheelInput& wheel) {
     }
   }
   std::sort(archive.entries.begin(), archive.entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  if (archive.dist_info.empty() || normalise(archive.dist_info.substr(0, archive.dist_info.rfind('-'))) != name->name) {
-    throw Error(ErrorKind::Invalid, "{} has no dist-info folder of its own name", wheel.file);
+  const std::string stem = archive.dist_info.substr(0, archive.dist_info.rfind(".dist-info"));
+  const std::size_t dash = stem.rfind('-');
+  if (dash == std::string::npos || normalise(stem.substr(0, dash)) != name->name || !same_version(stem.substr(dash + 1), name->version)) {
+    throw Error(ErrorKind::Invalid, "{} has no dist-info folder of its own name and version", wheel.file);
   }
-  archive.data = archive.dist_info.substr(0, archive.dist_info.size() - std::string_view(".dist-info").size()) + ".data";
+  archive.data = stem + ".data";
   const std::string metadata = archive.text(archive.dist_info + "/WHEEL", wheel.file);
   for (const std::string_view line : split(metadata, '\n')) {
     if (line.starts_with("Wheel-Version:")) {

@@ -109,7 +109,7 @@ std::vector<std::string> build_requirements(const fs::path& sdist, const std::st
     return fallback;
   }
   try {
-    const toml::table table = toml::parse(text, "pyproject.toml");
+    const toml::table table = toml::parse(text, std::string_view("pyproject.toml"));
     const toml::array* listed = table["build-system"]["requires"].as_array();
     if (listed == nullptr) {
       return fallback;
