@@ -103,17 +103,24 @@ void read_control(ByteView packed, const std::string& name, Unpacked& package) {
   }
 }
 
-/// Paths in `conffiles`; lines with a flag in front ("remove-on-upgrade /etc/x") name files that are not shipped.
-std::vector<std::string> conffile_paths(const Unpacked& package) {
-  std::vector<std::string> paths;
+struct Conffile {
+  std::string path;
+  bool shipped = true;  ///< "remove-on-upgrade /etc/x": an old one that is to go, not part of the package
+};
+
+std::vector<Conffile> conffiles_of(const Unpacked& package) {
+  static constexpr std::string_view kRemove = "remove-on-upgrade ";
+  std::vector<Conffile> found;
   if (const std::string* text = package.control_file("conffiles")) {
     for (const std::string_view line : split(*text, '\n')) {
       if (line.starts_with('/')) {
-        paths.emplace_back(trim(line));
+        found.push_back({std::string(trim(line)), true});
+      } else if (line.starts_with(kRemove)) {
+        found.push_back({std::string(trim(line.substr(kRemove.size()))), false});
       }
     }
   }
-  return paths;
+  return found;
 }
 
 class DataReader {
@@ -123,8 +130,10 @@ class DataReader {
       : package_(package), name_(name), root_(into / "root"), merged_(merged_usr), owner_(owner) {
     os::make_dirs(root_, 0755);
     make_md5sums_ = package.control_file("md5sums") == nullptr;
-    for (std::string& path : conffile_paths(package)) {
-      conffiles_.emplace(std::move(path), "");
+    for (const Conffile& conffile : conffiles_of(package)) {
+      if (conffile.shipped) {
+        conffiles_.emplace(conffile.path, "");
+      }
     }
   }
 
@@ -154,6 +163,9 @@ class DataReader {
       if (entry.type == FileType::Symlink && shipped.find('/') == std::string::npos && merged_path(shipped, true) != shipped) {
         return;  // the release's own usr-merge links are in the skeleton
       }
+    }
+    if (entry.path != shipped) {
+      rare_.insert(shipped.substr(0, shipped.find('/')));
     }
     check_place(entry);
     switch (entry.type) {
@@ -273,16 +285,37 @@ class DataReader {
     }
   }
 
+  /// /lib32 and /libx32 become links only where some package has them.
+  void link_rare_folders() {
+    for (const std::string name : {"lib32", "libx32"}) {
+      if (!rare_.contains(name)) {
+        continue;
+      }
+      TarEntry link;
+      link.path = name;
+      link.type = FileType::Symlink;
+      link.mode = 0777;
+      link.link = "usr/" + name;
+      package_.items.push_back({std::move(link), codec::NoContent{}});
+    }
+  }
+
   void finish() {
     order_hard_links();
+    link_rare_folders();
     codec::sort_items(package_.items);
-    for (const std::string& path : conffile_paths(package_)) {
-      const std::string& md5 = conffiles_.at(path);
+    for (LayerItem& item : package_.items) {
+      if (item.entry.type == FileType::Regular && item.entry.size > 0) {
+        item.content = codec::FileContent{root_ / item.entry.path};
+      }
+    }
+    for (const Conffile& conffile : conffiles_of(package_)) {
+      const std::string md5 = conffile.shipped ? conffiles_.at(conffile.path) : "newconffile remove-on-upgrade";
       if (md5.empty()) {
         throw Error(ErrorKind::Invalid, "`{}` declares the configuration file `{}`, which it does not ship", name_,
-                    printable(path));
+                    printable(conffile.path));
       }
-      package_.conffiles.emplace_back(path, md5);
+      package_.conffiles.emplace_back(conffile.path, md5);
     }
     if (make_md5sums_ && !md5sums_.empty()) {
       package_.control_files.emplace_back("md5sums", md5sums_);
@@ -300,6 +333,7 @@ class DataReader {
   std::map<std::string, std::string> conffiles_;
   std::map<std::string, FileType> types_;
   std::set<std::string> folders_;
+  std::set<std::string> rare_;  ///< folders of the root that were mapped into /usr
   std::array<std::uint8_t, 256 * 1024> buffer_{};
 };
 

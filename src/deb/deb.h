@@ -71,7 +71,7 @@ struct Unpacked {
   std::string control_text;                 ///< the control file as it is, without blank lines at its end
   std::vector<std::pair<std::string, std::string>> control_files;  ///< name → content: postinst, triggers, conffiles, …
   std::vector<std::string> shipped;         ///< absolute paths in archive order, not mapped: the lines of info/NAME.list
-  std::vector<std::pair<std::string, std::string>> conffiles;  ///< absolute path as declared → MD5 in hex
+  std::vector<std::pair<std::string, std::string>> conffiles;  ///< absolute path as declared → MD5 in hex, or dpkg's words for one that is not shipped
 
   [[nodiscard]] const std::string& name() const { return control.at("Package"); }
   /// A field of the control file, "" when it is absent.

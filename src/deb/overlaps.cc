@@ -57,6 +57,9 @@ void check_overlaps(std::span<const Unpacked> packages) {
       if (fresh || (known->second.type == FileType::Directory && item.entry.type == FileType::Directory)) {
         continue;
       }
+      if (item.entry.path == "lib32" || item.entry.path == "libx32") {
+        continue;  // the usr-merge link that every package with such a folder brings along
+      }
       overlap(item.entry.path, *known->second.package, package);
     }
   }

@@ -148,8 +148,10 @@ std::vector<const IndexEntry*> run_solver(const Index& index, const Roots& roots
     jobs.add(SOLVER_INSTALL | SOLVER_SOLVABLE_NAME,
              dependency_id(pool.get(), root->name, pin == roots.pinned.end() ? std::string_view() : std::string_view(pin->second)));
   }
+  // Wishes, not demands: of two alternatives that both stand among the choices (`gnupg | gpg`, where gnupg needs gpg)
+  // the solver would otherwise take the smaller answer.
   for (const IndexEntry* choice : apt_like_choices(index, roots.entries)) {
-    jobs.add(SOLVER_FAVOR | SOLVER_SOLVABLE_NAME, dependency_id(pool.get(), choice->name, choice->version));
+    jobs.add(SOLVER_INSTALL | SOLVER_WEAK | SOLVER_SOLVABLE_NAME, dependency_id(pool.get(), choice->name, choice->version));
   }
   const std::unique_ptr<Solver, FreeSolver> solver(solver_create(pool.get()));
   solver_set_flag(solver.get(), SOLVER_FLAG_IGNORE_RECOMMENDED, 1);
