@@ -5,6 +5,7 @@
 
 #include "codec/layer.h"
 #include "image/recipe.h"
+#include "launch/sandbox.h"
 #include "lock/context.h"
 
 /// Layers that come from running something over the layers below. The content of what they return lies in `scratch`:

@@ -80,6 +80,9 @@ void add_accounts(Layer& out, const SystemRecipe& recipe, std::span<const std::v
   };
   for (const Account& account : accounts) {
     const LayerItem* below = find(lower, account.file);
+    if (below == nullptr && account.id_field.empty()) {
+      continue;  // without the package passwd there are no shadow files
+    }
     if (below == nullptr) {
       throw Error(ErrorKind::Internal, "the configured system has no /{}", account.file);
     }
