@@ -385,7 +385,7 @@ Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, con
                 const launch::HostId& owner) {
   const bool merged = release_facts(release).merged_usr;
   const bool root = ::geteuid() == 0;
-  std::string key = "deb-" + sha256.hex() + (merged ? "-1m" : "-1s");
+  std::string key = "deb-" + sha256.hex() + (merged ? "-2m" : "-2s");
   if (root) {
     key += format("-{}", static_cast<std::uint32_t>(owner.uid));
   }

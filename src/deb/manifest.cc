@@ -5,7 +5,7 @@
 namespace slip::deb {
 namespace {
 
-constexpr std::string_view kMagic = "slipway-deb/1\n";
+constexpr std::string_view kMagic = "slipway-deb/2\n";
 
 /// Numbers are little endian, texts carry their length in front.
 class Writer {
