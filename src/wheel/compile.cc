@@ -108,6 +108,20 @@ void run_share(const std::vector<std::string>& lines, const fs::path& scratch, c
   }
 }
 
+/// A long job that starts last leaves the other cores idle.
+std::vector<std::size_t> largest_first(std::span<const WheelInput> wheels) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> sized;
+  for (std::size_t i = 0; i < wheels.size(); ++i) {
+    sized.emplace_back(fs::file_size(wheels[i].path), i);
+  }
+  std::sort(sized.begin(), sized.end(), [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+  std::vector<std::size_t> order;
+  for (const auto& [size, i] : sized) {
+    order.push_back(i);
+  }
+  return order;
+}
+
 struct Job {
   std::size_t wheel = 0;  ///< index in the call's list
   std::vector<Source> sources;
@@ -188,9 +202,10 @@ std::vector<std::vector<LayerItem>> compile(std::span<const WheelInput> wheels, 
   std::vector<std::vector<Source>> sources(wheels.size());
   std::vector<Job> jobs;
   Task task(events, "Unpacking", format("{} wheels", wheels.size()));
-  parallel_for(wheels.size(), 0, [&](std::size_t i) {
-    unpack(wheels[i], store, id);
-    sources[i] = sources_of(wheels[i], target);
+  const std::vector<std::size_t> order = largest_first(wheels);
+  parallel_for(order.size(), 0, [&](std::size_t n) {
+    unpack(wheels[order[n]], store, id);
+    sources[order[n]] = sources_of(wheels[order[n]], target);
   });
   task.succeed();
   for (std::size_t i = 0; i < wheels.size(); ++i) {

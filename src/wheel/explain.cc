@@ -4,6 +4,7 @@
 #include <charconv>
 #include <set>
 
+#include "core/suggest.h"
 #include "core/text.h"
 #include "wheel/name.h"
 
@@ -27,7 +28,7 @@ std::vector<std::string> sentences(const std::string& explanation) {
   std::string text;
   for (const std::string_view line : split(explanation, '\n')) {
     std::string_view body = trim(line);
-    for (const std::string_view frame : {"\u00d7", "\u2570\u2500\u25b6", "\u251c\u2500\u25b6", "\u2502"}) {
+    for (const std::string_view frame : {"\u00d7", "\u2570\u2500\u25b6", "\u251c\u2500\u25b6", "\u2502", "error:", "cause:", "Caused by:"}) {
       if (body.starts_with(frame)) {
         body = trim(body.substr(frame.size()));
       }
@@ -53,6 +54,52 @@ std::vector<std::string> sentences(const std::string& explanation) {
   return out;
 }
 
+/// The newest Python of a list ("3.7,", "3.8,", "3.9") that a Debian suite brings; empty: none of them.
+std::string usable_python(const std::vector<std::string_view>& listed) {
+  for (const std::string_view offered : {"3.13", "3.11", "3.9"}) {
+    for (const std::string_view one : listed) {
+      if (one.substr(0, one.find(',')) == offered) {
+        return std::string(offered);
+      }
+    }
+  }
+  return {};
+}
+
+// Names that requirements of this trade have, for "did you mean": an index of half a million is no list to guess from.
+const std::vector<std::string>& common_names() {
+  static const std::vector<std::string> names = {
+      "beautifulsoup4", "black", "bokeh", "catboost", "cython", "dask", "datasets", "fastapi", "flake8", "flask", "gensim", "h5py",
+      "huggingface-hub", "imageio", "ipykernel", "ipython", "ipywidgets", "isort", "jax", "joblib", "jupyter",
+      "jupyter-contrib-nbextensions", "jupyterlab", "keras", "lightgbm", "lxml", "matplotlib", "mlflow", "mypy", "networkx", "nltk",
+      "notebook", "numba", "numpy", "onnx", "onnxruntime", "opencv-python", "openpyxl", "optuna", "pandas", "pdbpp", "pillow", "pip",
+      "plotly", "polars", "protobuf", "pyarrow", "pydantic", "pylint", "pytest", "pytorch-lightning", "pyyaml", "ray", "requests",
+      "ruff", "scikit-image", "scikit-learn", "scipy", "seaborn", "sentencepiece", "setuptools", "shap", "spacy", "sqlalchemy",
+      "statsmodels", "sympy", "tensorboard", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "tensorflow-hub",
+      "tensorflow-probability", "tokenizers", "torch", "torchaudio", "torchvision", "tqdm", "transformers", "wandb", "wheel", "xgboost"};
+  return names;
+}
+
+/// Requirements that the index does not know at all. False when it knows them all.
+bool explain_unknown(Error& error, const ResolveRequest& request, const config::Config& config, http::Client& client) {
+  std::vector<std::string> names;
+  for (const Requirement& r : request.requirements) {
+    names.push_back(requirement_name(r.text));
+  }
+  const auto pages = fetch_index(names, request.alias, config, client);
+  bool unknown = false;
+  for (const Requirement& r : request.requirements) {
+    const std::string name = requirement_name(r.text);
+    if (!pages.contains(name)) {
+      error.add_cause(format("the index `{}` has no package `{}` ({})", request.alias, name, r.place));
+      const auto meant = nearest(name, common_names());
+      error.add_hint(meant ? format("did you mean `{}`?", *meant) : format("is `{}` spelt right, and is its index among the sources of config.toml?", name));
+      unknown = true;
+    }
+  }
+  return unknown;
+}
+
 /// A pinned version that exists, but not for this Python.
 bool explain_python(Error& error, const ResolveRequest& request, const Target& target, const config::Config& config, http::Client& client) {
   std::vector<std::string> names;
@@ -76,8 +123,9 @@ bool explain_python(Error& error, const ResolveRequest& request, const Target& t
       continue;
     }
     error.add_cause(format("{} ({}) has wheels for Python {}, and the spec asks for Python {}", r.text, r.place, pythons, target.python));
-    const std::string newest = pythons.substr(pythons.rfind(' ') == std::string::npos ? 0 : pythons.rfind(' ') + 1);
-    error.add_hint(format("write `python: \"{}\"` in slipway.yaml, or pin a version of {} that has wheels for Python {}", newest, requirement_name(r.text), target.python));
+    const std::string other = usable_python(list);
+    const std::string pin = format("pin a version of {} that has wheels for Python {}", requirement_name(r.text), target.python);
+    error.add_hint(other.empty() ? pin : format("write `python: \"{}\"` in slipway.yaml, or {}", other, pin));
     found = true;
   }
   return found;
@@ -139,7 +187,7 @@ std::string pythons_of(const std::vector<IndexFile>& files, const std::string& v
 Error explain(const ResolveRequest& request, const CompileRequest& compile, const CompileAnswer& answer,
               const std::vector<AddedConstraint>& added, const Target& target, const config::Config& config, http::Client& client, Uv& uv) {
   Error error(ErrorKind::Conflict, "the Python requirements cannot all be met");
-  if (explain_python(error, request, target, config, client)) {
+  if (explain_unknown(error, request, config, client) || explain_python(error, request, target, config, client)) {
     return error;
   }
   for (const std::string& sentence : sentences(answer.explanation)) {

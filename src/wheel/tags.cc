@@ -33,10 +33,10 @@ std::optional<unsigned> manylinux_minor(std::string_view platform) {
   return platform == "linux_x86_64" ? std::optional(0U) : std::nullopt;
 }
 
-/// 0 is the newest manylinux this glibc has; `any` comes last.
+/// 0 is the newest manylinux this glibc has, or `any`.
 std::optional<unsigned> platform_rank(std::string_view platform, const TagTarget& target) {
   if (platform == "any") {
-    return 100;
+    return 0;
   }
   const auto minor = manylinux_minor(platform);
   if (!minor || (*minor > target.glibc_minor && target.glibc_major == 2)) {
@@ -45,35 +45,48 @@ std::optional<unsigned> platform_rank(std::string_view platform, const TagTarget
   return target.glibc_minor - *minor;
 }
 
-/// Python and ABI together. 0: cpXY-cpXY.
-std::optional<unsigned> interpreter_rank(std::string_view python, std::string_view abi, const TagTarget& target) {
-  if (python.starts_with("cp3")) {
-    const auto minor = number(python.substr(3));
-    if (!minor) {
-      return std::nullopt;
-    }
-    if (*minor == target.minor && abi == python) {
-      return 0;
-    }
-    if (abi == "abi3" && *minor <= target.minor) {
-      return 1 + (target.minor - *minor);
-    }
-    if (abi == "none" && *minor == target.minor) {
-      return 50;
-    }
-    return std::nullopt;
-  }
-  if (abi != "none" || !python.starts_with("py3")) {
-    return std::nullopt;
-  }
+// How installers order the tags of CPython 3.MINOR, best first. Within a group of native wheels the platform decides.
+constexpr unsigned kOwnAbi = 0;       // cp39-cp39-PLATFORM
+constexpr unsigned kOwnAbi3 = 1;      // cp39-abi3-PLATFORM
+constexpr unsigned kOwnNoAbi = 2;     // cp39-none-PLATFORM
+constexpr unsigned kOlderAbi3 = 3;    // cp38-abi3-PLATFORM, cp37-…
+constexpr unsigned kPurePython = 100; // py39-none-PLATFORM, py3-…, py38-…
+constexpr unsigned kOwnAny = 200;     // cp39-none-any
+constexpr unsigned kAny = 201;        // py39-none-any, py3-…, py38-…
+
+/// Behind kPurePython or kAny: the own version, then "py3", then older ones.
+std::optional<unsigned> generic_rank(std::string_view python, const TagTarget& target) {
   if (python == "py3") {
-    return 52;  // behind py3MINOR, before older minors
+    return 1;
   }
-  const auto minor = number(python.substr(3));
+  const auto minor = python.starts_with("py3") ? number(python.substr(3)) : std::nullopt;
   if (!minor || *minor > target.minor) {
     return std::nullopt;
   }
-  return *minor == target.minor ? 51 : 52 + (target.minor - *minor);
+  return *minor == target.minor ? 0 : 1 + (target.minor - *minor);
+}
+
+/// The group of a tag; `any` is the platform of wheels without native code.
+std::optional<unsigned> group_rank(std::string_view python, std::string_view abi, bool any, const TagTarget& target) {
+  if (python.starts_with("cp3")) {
+    const auto minor = number(python.substr(3));
+    const bool own = minor && *minor == target.minor;
+    if (own && abi == "none") {
+      return any ? kOwnAny : kOwnNoAbi;
+    }
+    if (any || !minor) {
+      return std::nullopt;
+    }
+    if (own && abi == python) {
+      return kOwnAbi;
+    }
+    if (abi == "abi3" && *minor >= 2 && *minor <= target.minor) {
+      return own ? kOwnAbi3 : kOlderAbi3 + (target.minor - *minor);
+    }
+    return std::nullopt;
+  }
+  const auto rank = abi == "none" ? generic_rank(python, target) : std::nullopt;
+  return rank ? std::optional((any ? kAny : kPurePython) + *rank) : std::nullopt;
 }
 
 }  // namespace
@@ -93,10 +106,9 @@ std::optional<unsigned> tag_rank(const WheelName& wheel, const TagTarget& target
   for (const std::string& python : wheel.pythons) {
     for (const std::string& abi : wheel.abis) {
       for (const std::string& platform : wheel.platforms) {
-        const auto outer = interpreter_rank(python, abi, target);
+        const auto outer = group_rank(python, abi, platform == "any", target);
         const auto inner = platform_rank(platform, target);
         if (outer && inner) {
-          // Platform decides within one interpreter tag; for pure wheels it is always `any`.
           const unsigned rank = *outer * 1000 + *inner;
           best = best ? std::min(*best, rank) : rank;
         }
