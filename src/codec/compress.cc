@@ -193,39 +193,6 @@ struct FreeDecompressor {
   void operator()(libdeflate_decompressor* d) const noexcept { libdeflate_free_decompressor(d); }
 };
 
-void inflate_in_pieces(ByteView packed, std::uint64_t size, std::uint32_t crc, Sink& out, const std::string& what) {
-  z_stream stream{};
-  if (::inflateInit2(&stream, -15) != Z_OK) {
-    throw Error(ErrorKind::Internal, "start inflating {}", what);
-  }
-  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, ::inflateEnd);
-  Bytes buffer(1u << 20);
-  std::uint64_t total = 0;
-  std::uint32_t seen = 0;
-  int result = Z_OK;
-  while (result != Z_STREAM_END) {
-    if (stream.avail_in == 0 && !packed.empty()) {
-      const std::size_t n = std::min<std::size_t>(packed.size(), 1u << 30);
-      stream.next_in = const_cast<Bytef*>(packed.data());
-      stream.avail_in = static_cast<uInt>(n);
-      packed = packed.subspan(n);
-    }
-    stream.next_out = buffer.data();
-    stream.avail_out = static_cast<uInt>(buffer.size());
-    result = ::inflate(&stream, Z_NO_FLUSH);
-    const ByteView got = ByteView(buffer).first(buffer.size() - stream.avail_out);
-    total += got.size();
-    if ((result != Z_OK && result != Z_STREAM_END) || total > size || (got.empty() && result != Z_STREAM_END)) {
-      throw corrupt(what, "not the DEFLATE stream its archive promises");
-    }
-    seen = crc32(seen, got);
-    out.write(got);
-  }
-  if (total != size || seen != crc || stream.avail_in != 0 || !packed.empty()) {
-    throw corrupt(what, "size or CRC-32 differ from what its archive promises");
-  }
-}
-
 }  // namespace
 
 struct Deflater::Free {
@@ -264,9 +231,42 @@ std::string gzip_trailer(std::uint32_t crc, std::uint64_t size) {
 
 std::string deflater_id() { return format("libdeflate/{}/{}", std::string(LIBDEFLATE_VERSION_STRING), kLevel); }
 
+void inflate_exact(Source& packed, std::uint64_t size, std::uint32_t crc, Sink& out, const std::string& what) {
+  z_stream stream{};
+  if (::inflateInit2(&stream, -15) != Z_OK) {
+    throw Error(ErrorKind::Internal, "start inflating {}", what);
+  }
+  const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&stream, ::inflateEnd);
+  Bytes in(kBuffer);
+  Bytes plain(1u << 20);
+  std::uint64_t total = 0;
+  std::uint32_t seen = 0;
+  int result = Z_OK;
+  while (result != Z_STREAM_END) {
+    if (stream.avail_in == 0) {
+      stream.next_in = in.data();
+      stream.avail_in = static_cast<uInt>(packed.read(in));
+    }
+    stream.next_out = plain.data();
+    stream.avail_out = static_cast<uInt>(plain.size());
+    result = ::inflate(&stream, Z_NO_FLUSH);
+    const ByteView got = ByteView(plain).first(plain.size() - stream.avail_out);
+    total += got.size();
+    if ((result != Z_OK && result != Z_STREAM_END) || total > size || (got.empty() && result != Z_STREAM_END && stream.avail_in != 0)) {
+      throw corrupt(what, "not the DEFLATE stream its archive promises");
+    }
+    seen = crc32(seen, got);
+    out.write(got);
+  }
+  if (total != size || seen != crc || stream.avail_in != 0 || packed.read(in) != 0) {
+    throw corrupt(what, "size or CRC-32 differ from what its archive promises");
+  }
+}
+
 void inflate_exact(ByteView packed, std::uint64_t size, std::uint32_t crc, Sink& out, const std::string& what) {
   if (size > kWholeBuffer) {
-    inflate_in_pieces(packed, size, crc, out, what);
+    MemorySource source(packed);
+    inflate_exact(source, size, crc, out, what);
     return;
   }
   thread_local const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> inflater(libdeflate_alloc_decompressor());

@@ -36,9 +36,12 @@ std::string gzip_trailer(std::uint32_t crc, std::uint64_t size);
 std::string deflater_id();
 
 /// Inflates one raw DEFLATE stream that must end exactly at the end of `packed` and give exactly `size` bytes with `crc`.
-/// Small streams in one call, large ones in pieces, so memory stays bounded.
 /// @throws Error Corrupt naming `what`
 void inflate_exact(ByteView packed, std::uint64_t size, std::uint32_t crc, Sink& out, const std::string& what);
+
+/// The same for a stream that is read piece by piece: memory stays bounded whatever its size. `packed` must end where
+/// the stream does.
+void inflate_exact(Source& packed, std::uint64_t size, std::uint32_t crc, Sink& out, const std::string& what);
 
 /// Unpacks by magic: gzip (any number of members), xz, zstd, or nothing at all. `from` must outlive it.
 /// @throws Error Corrupt while reading; `name` stands in messages

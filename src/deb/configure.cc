@@ -46,6 +46,24 @@ constexpr const char* kAllowServices = "rm -f /usr/sbin/policy-rc.d";
 // man-db would index all manual pages, for more time than everything else together; its index is dropped anyway.
 constexpr const char* kPreseed = "man-db man-db/auto-update boolean false\n";
 
+// dpkg brings a configuration file to its name only when its own package is configured. Hooks in /etc that were there
+// earlier would be run by other packages' scripts while what they call is not ready (libpaper1 runs texlive's). The
+// essential packages keep theirs, as with every bootstrap.
+constexpr const char* kHideConffiles = R"(
+my $path = '/var/lib/dpkg/status';
+local $/ = '';
+open(my $in, '<', $path) or die "$path: $!";
+my @paragraphs = <$in>;
+close($in);
+for (@paragraphs) {
+  next unless /^Status: install ok unpacked$/m;
+  s{^ (/.+) [0-9a-f]{32}$}{rename($1, "$1.dpkg-new") or die "$1: $!"; " $1 newconffile"}gme;
+}
+open(my $out, '>', $path) or die "$path: $!";
+print $out @paragraphs or die "$path: $!";
+close($out) or die "$path: $!";
+)";
+
 // Byte code that scripts wrote holds sets in an order that depends on the hash seed of each process, and a flag that
 // makes every import hash the source again. All of it is made anew: one process, sorted, unchecked hashes, and marshal
 // version 2, whose output does not depend on how often an object is referred to.
@@ -129,6 +147,7 @@ class Configuration {
     shell(kForbidServices, "keep services from being started");
     install(order_.essential);
     preseed();
+    hide_conffiles();
     install(order_.rest);
     dpkg({"--configure", "-a"});
     shell(kAllowServices, "remove policy-rc.d");
@@ -231,6 +250,15 @@ class Configuration {
     }
   }
 
+  void hide_conffiles() {
+    const launch::SandboxRun ran = sandbox_.run({"perl", "-e", kHideConffiles}, env());
+    if (!ran.status.ok()) {
+      Error error(ErrorKind::Invalid, "put the configuration files aside: {}", ran.status.text());
+      add_output(error, ran.output);
+      throw error;
+    }
+  }
+
   void recompile() {
     const auto has_python = [](const Unpacked& p) { return p.name() == "python3-minimal"; };
     if (std::none_of(packages_.begin(), packages_.end(), has_python)) {
@@ -290,7 +318,7 @@ std::vector<codec::LayerItem> configure(launch::Sandbox& sandbox, std::span<cons
   return with_context([&] { return format("configure the {} packages", release); }, [&] {
     Task task(events, "Configuring", format("{} Debian packages", packages.size()));
     Configuration(sandbox, packages, task).run();
-    std::vector<codec::LayerItem> items = normalised(sandbox.capture());
+    std::vector<codec::LayerItem> items = normalised(sandbox.capture(), packages);
     task.succeed();
     return items;
   });

@@ -218,6 +218,16 @@ TEST(normalise, changes_become_items) {
   EXPECT_TRUE(by_path.contains("var/new/.wh..wh..opq"));
 }
 
+TEST(normalise, what_is_as_shipped_is_no_change) {
+  Unpacked shipped = package("a", "", {"etc/a", "etc/b", "etc"});
+  shipped.items[2].entry.type = FileType::Directory;
+  shipped.items[2].entry.mode = 0755;
+  const std::vector<Unpacked> set = {shipped};
+  EXPECT_TRUE(normalised({change("etc", FileType::Directory, 0755), change("etc/a", FileType::Regular, 0644)}, set).empty());
+  EXPECT_EQ(normalised({change("etc", FileType::Directory, 0700), change("etc/a", FileType::Regular, 0600)}, set).size(), 2U);
+  EXPECT_EQ(normalised({change("etc/c", FileType::Regular, 0644)}, set).size(), 1U);
+}
+
 TEST(normalise, data_made_at_install_time_is_refused) {
   EXPECT_THROW(normalised({change("var/lib/mysql/ibdata1", FileType::Regular, 0600, 5)}), Error);
   EXPECT_THROW(normalised({change("run/pipe", FileType::Fifo, 0600)}), Error);

@@ -3,10 +3,11 @@
 #include <fnmatch.h>
 
 #include <array>
-#include <map>
 #include <string>
+#include <unordered_map>
 
 #include "core/error.h"
+#include "os/file.h"
 
 namespace slip::deb {
 namespace {
@@ -125,6 +126,40 @@ LayerItem item_of(const launch::Sandbox::Change& change, Rule rule) {
   return item;
 }
 
+using Shipped = std::unordered_map<std::string_view, const LayerItem*>;
+
+Shipped shipped_by(std::span<const Unpacked> packages) {
+  Shipped shipped;
+  for (const Unpacked& package : packages) {
+    for (const LayerItem& item : package.items) {
+      shipped.emplace(item.entry.path, &item);
+    }
+  }
+  return shipped;
+}
+
+bool same_bytes(const codec::Content& a, const codec::Content& b) {
+  const auto* left = std::get_if<codec::FileContent>(&a);
+  const auto* right = std::get_if<codec::FileContent>(&b);
+  if (left == nullptr || right == nullptr) {
+    return left == nullptr && right == nullptr;
+  }
+  const os::Mapping one(left->path);
+  const os::Mapping two(right->path);
+  return as_text(one.bytes()) == as_text(two.bytes());
+}
+
+bool is_as_shipped(const LayerItem& item, const Shipped& shipped) {
+  const auto known = shipped.find(item.entry.path);
+  if (known == shipped.end()) {
+    return false;
+  }
+  const codec::TarEntry& a = item.entry;
+  const codec::TarEntry& b = known->second->entry;
+  return a.type == b.type && (a.mode == b.mode || a.type == FileType::Symlink) && a.uid == b.uid && a.gid == b.gid &&
+         a.link == b.link && a.size == b.size && a.xattrs == b.xattrs && same_bytes(item.content, known->second->content);
+}
+
 }  // namespace
 
 Rule rule_for(std::string_view path) {
@@ -132,7 +167,8 @@ Rule rule_for(std::string_view path) {
   return row == nullptr ? Rule::Keep : row->rule;
 }
 
-std::vector<LayerItem> normalised(const std::vector<launch::Sandbox::Change>& changes) {
+std::vector<LayerItem> normalised(const std::vector<launch::Sandbox::Change>& changes, std::span<const Unpacked> packages) {
+  const Shipped shipped = shipped_by(packages);
   using Kind = launch::Sandbox::Change::Kind;
   std::vector<LayerItem> items;
   for (const launch::Sandbox::Change& change : changes) {
@@ -155,7 +191,10 @@ std::vector<LayerItem> normalised(const std::vector<launch::Sandbox::Change>& ch
     if (change.kind == Kind::Replaced) {
       items.push_back(whiteout(path + "/.wh..wh..opq"));
     }
-    items.push_back(item_of(change, rule));
+    LayerItem item = item_of(change, rule);
+    if (change.kind == Kind::Replaced || !is_as_shipped(item, shipped)) {
+      items.push_back(std::move(item));
+    }
   }
   codec::sort_items(items);
   return items;

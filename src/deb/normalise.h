@@ -1,8 +1,11 @@
 #pragma once
 
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "codec/layer.h"
+#include "deb/deb.h"
 #include "launch/sandbox.h"
 
 namespace slip::deb {
@@ -18,7 +21,8 @@ enum class Rule : std::uint8_t {
 Rule rule_for(std::string_view path);
 
 /// The captured changes as items of one layer: the table applied, set-id bits of regular files dropped, removed paths as
-/// whiteouts, sorted. @throws Error Unsupported (Refuse; a fifo)
-std::vector<codec::LayerItem> normalised(const std::vector<launch::Sandbox::Change>& changes);
+/// whiteouts, sorted. What is again as `packages` ship it (a file that was moved away and back, a folder that something
+/// was made in) is no change. @throws Error Unsupported (Refuse; a fifo)
+std::vector<codec::LayerItem> normalised(const std::vector<launch::Sandbox::Change>& changes, std::span<const Unpacked> packages = {});
 
 }  // namespace slip::deb

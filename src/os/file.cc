@@ -1,6 +1,8 @@
+#include <algorithm>
 #include "os/file.h"
 
 #include <fcntl.h>
+
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -115,6 +117,20 @@ void FdSink::write(ByteView bytes) {
     const long n = call(::write, fd_, bytes.data(), bytes.size()).or_throw("write `{}`", what_);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
+}
+
+std::size_t RangeSource::read(std::span<std::uint8_t> into) {
+  const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(into.size(), left_));
+  if (wanted == 0) {
+    return 0;
+  }
+  const long n = call(::pread, fd_, static_cast<void*>(into.data()), wanted, static_cast<off_t>(at_)).or_throw("read {}", what_);
+  if (n == 0) {
+    throw Error(ErrorKind::Corrupt, "{} is shorter than it promises", what_);
+  }
+  at_ += static_cast<std::uint64_t>(n);
+  left_ -= static_cast<std::uint64_t>(n);
+  return static_cast<std::size_t>(n);
 }
 
 std::size_t FdSource::read(std::span<std::uint8_t> into) {

@@ -128,6 +128,20 @@ class FdSource final : public Source {
   std::string what_;
 };
 
+/// Reads `size` bytes of a descriptor from `offset` on, without moving its position.
+class RangeSource final : public Source {
+ public:
+  RangeSource(int fd, std::uint64_t offset, std::uint64_t size, std::string what) : fd_(fd), at_(offset), left_(size), what_(std::move(what)) {}
+  /// @throws Error Corrupt when the file ends before the range does
+  std::size_t read(std::span<std::uint8_t> into) override;
+
+ private:
+  int fd_;
+  std::uint64_t at_;
+  std::uint64_t left_;
+  std::string what_;
+};
+
 /// A file mapped read-only; the view lives as long as the object. Empty files give an empty view.
 class Mapping {
  public:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "codec/compress.h"
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "core/text.h"
@@ -14,6 +15,8 @@ namespace slip::wheel {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::uint64_t kStreamed = 4u << 20;  // compressed bytes from which on an entry is read piece by piece
 
 /// path → base64 SHA-256 of the wheel's own RECORD.
 std::map<std::string, std::string> record_hashes(std::string_view record) {
@@ -53,6 +56,7 @@ void unpack_into(const WheelInput& wheel, const fs::path& into, const launch::Ho
       made = folder;
     }
   }
+  const os::Fd file = os::open_read(wheel.path);
   const bool chown = ::geteuid() == 0;
   for (const codec::ZipEntry& entry : archive.entries) {
     const fs::path target = root / entry.name;
@@ -60,7 +64,13 @@ void unpack_into(const WheelInput& wheel, const fs::path& into, const launch::Ho
                                           .or_throw("write `{}`", target.string())));
     os::FdSink sink(out.get(), target.string());
     codec::HashSink hash(&sink);
-    codec::extract_zip(archive.bytes.bytes(), entry, hash, wheel.file);
+    if (entry.compressed_size > kStreamed && !entry.stored) {
+      // Read, not mapped: half a gigabyte of library must not become resident.
+      os::RangeSource packed(file.get(), entry.data_offset, entry.compressed_size, wheel.file);
+      codec::inflate_exact(packed, entry.size, entry.crc32, hash, wheel.file + ":" + printable(entry.name));
+    } else {
+      codec::extract_zip(archive.bytes.bytes(), entry, hash, wheel.file);
+    }
     const auto wanted = hashes.find(entry.name);
     if (wanted != hashes.end() && base64url(hash.finish()) != wanted->second) {
       throw Error(ErrorKind::Corrupt, "`{}` of {} differs from what its RECORD says", printable(entry.name), wheel.file);

@@ -121,6 +121,9 @@ class Installer {
     if (local == "RECORD" || local == "RECORD.jws" || local == "RECORD.p7s" || local == "INSTALLER" || local == "REQUESTED" || local == "direct_url.json") {
       return;  // of this installation, not of the wheel
     }
+    if (entry.name.ends_with(".pyc")) {
+      return;  // byte code of whoever built the wheel: compile() makes its own from the same sources
+    }
     const Place place = place_of(entry.name, archive_, target_, wheel_.file);
     const bool program = place.script || (entry.unix_mode & 0111U) != 0;
     if (place.script && entry.size < (1u << 20)) {
