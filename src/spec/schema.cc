@@ -57,7 +57,8 @@ Json or_null(Json schema) {
 
 Json key_schema(const Key& key) {
   Json out = {{"description", key.doc}};
-  for (const auto& [name, value] : or_null(shape_schema(key)).items()) {
+  const Json shape = or_null(shape_schema(key));
+  for (const auto& [name, value] : shape.items()) {
     out[name] = value;
   }
   return out;
@@ -106,7 +107,8 @@ std::string json_schema() {
   Json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
               {"title", "slipway.yaml"},
               {"description", "One environment: what is in it and how it runs. `slipway lock` pins it, `slipway build` makes the image."}};
-  for (const auto& [name, value] : table_schema(top_keys(), false).items()) {
+  const Json top = table_schema(top_keys(), false);
+  for (const auto& [name, value] : top.items()) {
     out[name] = value;
   }
   out["$defs"] = {{"variant", or_null(table_schema(top_keys(), true))}};

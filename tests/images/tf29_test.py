@@ -1,0 +1,55 @@
+"""The yardstick: examples/tf29 from its committed lock, on real packages."""
+
+import json
+import pathlib
+import shutil
+import unittest
+
+import support
+
+EXAMPLE = support.SOURCE / "examples/tf29"
+
+
+class Tf29(support.Case):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.dir / "tf29"
+        shutil.copytree(EXAMPLE, self.folder, ignore=shutil.ignore_patterns("output"))
+
+    def test_digest_and_main_job(self):
+        record = self.slipway("build", "--json", cwd=self.folder).json()
+        self.assertEqual(record["digest"], (EXAMPLE / "image.digest").read_text().strip())
+        self.assertLessEqual(len(record["layers"]), 40)
+
+        script = "import tensorflow, pandas, matplotlib, sklearn, seaborn, sys; print(tensorflow.__version__, sys.version_info[:2])"
+        self.assertEqual(self.slipway("run", "--", "python", "-c", script, cwd=self.folder).out, "2.9.0 (3, 9)\n")
+        self.assertEqual(self.slipway("run", "--", "pip", "check", cwd=self.folder).out, "No broken requirements found.\n")
+        self.assertEqual(self.slipway("run", "--", "dpkg", "--audit", cwd=self.folder).out, "")
+        listed = self.slipway("run", "--", "jupyter", "nbextension", "list", cwd=self.folder)
+        for name in ("codefolding/main", "toc2/main", "varInspector/main"):
+            lines = [line for line in (listed.out + listed.err).splitlines() if name in line]
+            self.assertTrue(lines and "enabled" in lines[0], f"{name}: {listed}")
+
+        for run in ("first", "second"):
+            self.slipway("run", "--", "python", "/workspace/scripts/train.py", f"/workspace/output/{run}", cwd=self.folder)
+        first = (self.folder / "output/first/losses.json").read_bytes()
+        self.assertEqual(first, (self.folder / "output/second/losses.json").read_bytes())
+        self.assertGreater(json.loads(first)["accuracy"], 0.95)
+        self.assertTrue((self.folder / "output/first/saved_model/saved_model.pb").exists())
+
+    def test_one_pin_changes_one_layer(self):
+        self.slipway("build", cwd=self.folder)
+        spec = (self.folder / "slipway.yaml").read_text()
+        (self.folder / "slipway.yaml").write_text(spec.replace("seaborn==0.12.2", "seaborn==0.12.1"))
+        self.slipway("lock", cwd=self.folder)
+        before = (EXAMPLE / "slipway.lock").read_text().splitlines()
+        after = (self.folder / "slipway.lock").read_text().splitlines()
+        changed = [line for line in after if line not in before]
+        self.assertEqual(len(changed), 2, changed)  # the spec's digest and the one pin
+        record = self.slipway("build", "--json", cwd=self.folder).json()
+        new = [layer["name"] for layer in record["layers"] if not layer["reused"]]
+        self.assertEqual(len([name for name in new if name != "nbextensions"]), 1, new)
+
+
+if __name__ == "__main__":
+    support.main()
