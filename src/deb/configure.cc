@@ -166,7 +166,11 @@ class Configuration {
   }
 
   [[nodiscard]] static std::map<std::string, std::string> env() {
-    return {{"DEBIAN_FRONTEND", "noninteractive"}, {"DEBCONF_NONINTERACTIVE_SEEN", "true"}, {"DEBCONF_NOWARNINGS", "yes"}};
+    // TeX honours SOURCE_DATE_EPOCH for what a document sees only when forced to.
+    return {{"DEBIAN_FRONTEND", "noninteractive"},
+            {"DEBCONF_NONINTERACTIVE_SEEN", "true"},
+            {"DEBCONF_NOWARNINGS", "yes"},
+            {"FORCE_SOURCE_DATE", "1"}};
   }
 
   /// Runs every preinst in order and configures what has gathered, before a preinst that needs it and at the end.

@@ -43,6 +43,8 @@ constexpr std::array kTable = {
     Row{"var/log/alternatives.log", Rule::Drop, "clock"},
     Row{"var/log/fontconfig.log", Rule::Drop, "clock"},
     Row{"var/log/bootstrap.log", Rule::Drop, "clock"},
+    Row{"var/lib/texmf/web2c/*.log", Rule::Drop, "clock"},
+    Row{"var/lib/texmf/web2c/*/*.log", Rule::Drop, "clock"},
     Row{"var/log/apt/**", Rule::Drop, "clock"},
     Row{"var/log/wtmp", Rule::Empty, "log of logins"},
     Row{"var/log/btmp", Rule::Empty, "log of logins"},
