@@ -1,5 +1,9 @@
 #include "image/engine.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
@@ -50,13 +54,35 @@ bool stands_on_root(const Recipe& recipe) {
 
 bool spliced(const Recipe& recipe) { return std::holds_alternative<WheelsRecipe>(recipe); }
 
-Items files_items(const FilesRecipe& recipe) {
+/// A copy of a host file in `scratch`, checked against its digest. The store must never hold links to what people edit.
+std::filesystem::path copied(const std::string& source, const Digest& sha256, std::uint32_t mode, const std::filesystem::path& scratch,
+                             const lock::Context& context) {
+  static std::atomic<std::size_t> count{0};
+  const std::filesystem::path target = scratch / format("file-{}", ++count);
+  const os::Fd from = os::open_read(source);
+  os::FdSource in(from.get(), source);
+  const os::Fd to(static_cast<int>(os::call([&] { return ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); })
+                                       .or_throw("copy `{}`", source)));
+  os::FdSink out(to.get(), target.string());
+  codec::HashSink hash(&out);
+  copy_all(in, hash);
+  if (hash.finish() != sha256) {
+    throw Error(ErrorKind::Conflict, "`{}` was changed while the image was built", source).add_hint("run `slipway build` again");
+  }
+  os::call(::fchmod, to.get(), static_cast<mode_t>(mode)).or_throw("set the mode of `{}`", target.string());
+  if (::geteuid() == 0) {
+    os::call(::fchown, to.get(), static_cast<uid_t>(context.id.uid), static_cast<gid_t>(context.id.gid)).or_throw("give `{}` to the sandbox", target.string());
+  }
+  return target;
+}
+
+Items files_items(const FilesRecipe& recipe, const std::filesystem::path& scratch, const lock::Context& context) {
   Items items;
   for (const ProjectFile& f : recipe.files) {
     LayerItem item;
     item.entry = {f.path, FileType::Regular, f.mode, kUserId, kUserId, f.size, recipe.epoch, f.link, 0, 0, {}};
     switch (f.kind) {
-      case ProjectFile::Kind::File: item.content = codec::FileContent{f.source}; break;
+      case ProjectFile::Kind::File: item.content = codec::FileContent{copied(f.source, f.sha256, f.mode, scratch, context)}; break;
       case ProjectFile::Kind::Folder: item.entry.type = FileType::Directory; break;
       case ProjectFile::Kind::Link: item.entry.type = FileType::Symlink; break;
     }
@@ -66,7 +92,7 @@ Items files_items(const FilesRecipe& recipe) {
   return items;
 }
 
-Items init_items(const InitRecipe& recipe) {
+Items init_items(const InitRecipe& recipe, const std::filesystem::path& scratch, const lock::Context& context) {
   Items items;
   std::string path;
   for (const std::string_view part : {"usr", "lib", "slipway"}) {
@@ -81,7 +107,7 @@ Items init_items(const InitRecipe& recipe) {
   program.entry.path = std::string(kInitPath).substr(1);
   program.entry.mode = 0755;
   program.entry.size = std::filesystem::file_size(recipe.source);
-  program.content = codec::FileContent{recipe.source};
+  program.content = codec::FileContent{copied(recipe.source, recipe.sha256, 0755, scratch, context)};
   items.push_back(std::move(program));
   codec::sort_items(items);
   return items;
@@ -148,6 +174,7 @@ struct Engine::State {
   }
 
   Items wheel_items(const WheelsRecipe& recipe) {
+    ensure_byte_code();  // nothing to do on the threads of build(), which did it before
     Items all;
     for (const lock::Wheel& w : recipe.wheels) {
       wheel::WheelInput input = wheels.at(w.name);
@@ -191,10 +218,10 @@ struct Engine::State {
       }
       return system_items(*system, lower, system->python.empty() ? wheel::Target{} : target());
     }
-    if (const auto* files = std::get_if<FilesRecipe>(&recipe)) {
-      return files_items(*files);
-    }
-    return init_items(std::get<InitRecipe>(recipe));
+    return captured(recipe, [&](const std::filesystem::path& scratch) {
+      const auto* files = std::get_if<FilesRecipe>(&recipe);
+      return files != nullptr ? files_items(*files, scratch, context) : init_items(std::get<InitRecipe>(recipe), scratch, context);
+    });
   }
 
   const Items& get(std::size_t i) {
@@ -349,7 +376,7 @@ void Engine::produce(const Layer& layer, Sink& out) {
 std::vector<std::string> Engine::tree_keys() const {
   std::vector<std::string> keys = {root_key(state_->plan)};
   for (const LayerPlan& layer : state_->plan) {
-    if (stands_on_root(layer.recipe) || std::holds_alternative<ConfigureRecipe>(layer.recipe)) {
+    if (!spliced(layer.recipe) && !std::holds_alternative<DebsRecipe>(layer.recipe) && !std::holds_alternative<SystemRecipe>(layer.recipe)) {
       keys.push_back(captured_key(layer.recipe));
     }
   }
