@@ -18,36 +18,49 @@ constexpr std::uint32_t kLocal = 0x04034b50;
 constexpr std::size_t kEndSize = 22;
 constexpr std::size_t kMaxComment = 65535;
 
+/// Numbers and names anywhere in the archive, through a window that is loaded as needed.
 class Reader {
  public:
-  Reader(ByteView bytes, const std::string& name) : bytes_(bytes), name_(name) {}
+  Reader(const ReadAt& read, std::uint64_t size, const std::string& name, std::size_t window)
+      : read_(read), size_(size), name_(name), most_(window) {}
 
   [[noreturn]] void fail(const std::string& what) const { throw Error(ErrorKind::Invalid, "{}: {}", name_, what); }
 
   std::uint64_t number(std::uint64_t at, unsigned size) const {
-    if (at > bytes_.size() || size > bytes_.size() - at) {
-      fail("the zip archive is damaged: a field lies outside");
-    }
+    const ByteView bytes = view(at, size);
     std::uint64_t value = 0;
     for (unsigned i = size; i-- > 0;) {
-      value = (value << 8) | bytes_[static_cast<std::size_t>(at) + i];
+      value = (value << 8) | bytes[i];
     }
     return value;
   }
   std::uint16_t u16(std::uint64_t at) const { return static_cast<std::uint16_t>(number(at, 2)); }
   std::uint32_t u32(std::uint64_t at) const { return static_cast<std::uint32_t>(number(at, 4)); }
   std::uint64_t u64(std::uint64_t at) const { return number(at, 8); }
-  std::string_view text(std::uint64_t at, std::uint64_t size) const {
-    if (at > bytes_.size() || size > bytes_.size() - at) {
-      fail("the zip archive is damaged: a name lies outside");
-    }
-    return as_text(bytes_.subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size)));
+  std::string text(std::uint64_t at, std::uint64_t size) const {
+    return std::string(as_text(view(at, static_cast<std::size_t>(size))));
   }
-  [[nodiscard]] std::uint64_t size() const { return bytes_.size(); }
+  [[nodiscard]] std::uint64_t size() const { return size_; }
 
  private:
-  ByteView bytes_;
+  ByteView view(std::uint64_t at, std::size_t size) const {
+    if (at > size_ || size > size_ - at) {
+      fail("the zip archive is damaged: a field lies outside");
+    }
+    if (at < start_ || at + size > start_ + window_.size()) {
+      start_ = at;
+      window_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(std::max(size, most_), size_ - at)));
+      read_(at, window_);
+    }
+    return ByteView(window_).subspan(static_cast<std::size_t>(at - start_), size);
+  }
+
+  const ReadAt& read_;
+  std::uint64_t size_;
   const std::string& name_;
+  std::size_t most_;
+  mutable std::uint64_t start_ = 0;
+  mutable Bytes window_;
 };
 
 struct Directory {
@@ -83,7 +96,8 @@ Directory find_directory(const Reader& in) {
 }
 
 /// Sizes and offset of 0xffffffff stand in the ZIP64 extra field instead, in this order, only those needed.
-void read_zip64(const Reader& in, std::uint64_t extra, std::uint64_t extra_size, ZipEntry& entry, std::uint64_t& local) {
+void read_zip64(const Reader& in, std::uint64_t extra, std::uint64_t extra_size, ZipEntry& entry,
+                std::uint64_t& local) {
   const std::uint64_t end = extra + extra_size;
   while (extra + 4 <= end) {
     const std::uint16_t id = in.u16(extra);
@@ -112,7 +126,8 @@ void check_name(const Reader& in, std::string_view name) {
     rest.remove_suffix(1);
   }
   const std::vector<std::string_view> parts = split(rest, '/');
-  const bool bad_part = std::any_of(parts.begin(), parts.end(), [](std::string_view p) { return p.empty() || p == "." || p == ".."; });
+  const bool bad_part =
+      std::any_of(parts.begin(), parts.end(), [](std::string_view p) { return p.empty() || p == "." || p == ".."; });
   if (bad_byte || bad_part || name.size() > 4096) {
     in.fail(format("the entry name `{}` is not allowed", printable(name)));
   }
@@ -127,7 +142,8 @@ std::uint64_t data_offset(const Reader& in, std::uint64_t local, std::string_vie
 }
 
 void refuse_overlaps(const Reader& in, std::vector<ZipEntry> entries, std::uint64_t end) {
-  std::sort(entries.begin(), entries.end(), [](const ZipEntry& a, const ZipEntry& b) { return a.data_offset < b.data_offset; });
+  std::sort(entries.begin(), entries.end(),
+            [](const ZipEntry& a, const ZipEntry& b) { return a.data_offset < b.data_offset; });
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const std::uint64_t limit = i + 1 < entries.size() ? entries[i + 1].data_offset : end;
     if (entries[i].data_offset > limit || entries[i].compressed_size > limit - entries[i].data_offset) {
@@ -139,14 +155,24 @@ void refuse_overlaps(const Reader& in, std::vector<ZipEntry> entries, std::uint6
 }  // namespace
 
 std::vector<ZipEntry> read_zip(ByteView archive, const std::string& name, const ZipLimits& limits) {
-  const Reader in(archive, name);
-  const Directory directory = find_directory(in);
+  const ReadAt read = [archive](std::uint64_t offset, std::span<std::uint8_t> into) {
+    std::copy_n(archive.begin() + static_cast<std::ptrdiff_t>(offset), into.size(), into.begin());
+  };
+  return read_zip(read, archive.size(), name, limits);
+}
+
+std::vector<ZipEntry> read_zip(const ReadAt& read, std::uint64_t size, const std::string& name,
+                               const ZipLimits& limits) {
+  const Reader tail(read, size, name, kEndSize + kMaxComment);
+  const Directory directory = find_directory(tail);
+  const Reader in(read, size, name, 256 * 1024);
+  const Reader heads(read, size, name, 32);
   if (directory.entries > limits.max_entries) {
     in.fail("too many entries");
   }
   std::vector<ZipEntry> entries;
   entries.reserve(static_cast<std::size_t>(directory.entries));
-  std::set<std::string_view> seen;
+  std::set<std::string> seen;
   std::uint64_t at = directory.offset;
   std::uint64_t total = 0;
   for (std::uint64_t i = 0; i < directory.entries; ++i) {
@@ -157,10 +183,10 @@ std::vector<ZipEntry> read_zip(ByteView archive, const std::string& name, const 
     const std::uint16_t method = in.u16(at + 10);
     const std::uint16_t name_size = in.u16(at + 28);
     const std::uint16_t extra_size = in.u16(at + 30);
-    const std::string_view text = in.text(at + 46, name_size);
+    const std::string text = in.text(at + 46, name_size);
     check_name(in, text);
     ZipEntry entry;
-    entry.name = std::string(text);
+    entry.name = text;
     entry.stored = method == 0;
     entry.crc32 = in.u32(at + 16);
     entry.compressed_size = in.u32(at + 20);
@@ -180,7 +206,7 @@ std::vector<ZipEntry> read_zip(ByteView archive, const std::string& name, const 
     if (entry.size > limits.max_entry_size || total > limits.max_total_size) {
       in.fail(format("entry `{}` is too large", printable(text)));
     }
-    entry.data_offset = data_offset(in, local, text);
+    entry.data_offset = data_offset(heads, local, text);
     if (!seen.insert(text).second) {
       in.fail(format("entry `{}` stands in it twice", printable(text)));
     }
@@ -191,9 +217,8 @@ std::vector<ZipEntry> read_zip(ByteView archive, const std::string& name, const 
   return entries;
 }
 
-void extract_zip(ByteView archive, const ZipEntry& entry, Sink& out, const std::string& name) {
+void unpack_zip_entry(ByteView packed, const ZipEntry& entry, Sink& out, const std::string& name) {
   const std::string what = name + ":" + printable(entry.name);
-  const ByteView packed = archive.subspan(static_cast<std::size_t>(entry.data_offset), static_cast<std::size_t>(entry.compressed_size));
   if (!entry.stored) {
     inflate_exact(packed, entry.size, entry.crc32, out, what);
     return;
@@ -202,6 +227,12 @@ void extract_zip(ByteView archive, const ZipEntry& entry, Sink& out, const std::
     throw Error(ErrorKind::Corrupt, "unpack {}: CRC-32 differs from what its archive promises", what);
   }
   out.write(packed);
+}
+
+void extract_zip(ByteView archive, const ZipEntry& entry, Sink& out, const std::string& name) {
+  unpack_zip_entry(
+      archive.subspan(static_cast<std::size_t>(entry.data_offset), static_cast<std::size_t>(entry.compressed_size)),
+      entry, out, name);
 }
 
 }  // namespace slip::codec

@@ -24,7 +24,8 @@ std::map<std::string, std::string> record_hashes(std::string_view record) {
   for (const std::string_view raw : split(record, '\n')) {
     const std::string_view line = trim(raw);
     const std::size_t last = line.rfind(',');
-    const std::size_t second = last == std::string_view::npos || last == 0 ? std::string_view::npos : line.rfind(',', last - 1);
+    const std::size_t second =
+        last == std::string_view::npos || last == 0 ? std::string_view::npos : line.rfind(',', last - 1);
     if (second == std::string_view::npos) {
       continue;
     }
@@ -56,29 +57,33 @@ void unpack_into(const WheelInput& wheel, const fs::path& into, const launch::Ho
       made = folder;
     }
   }
-  const os::Fd file = os::open_read(wheel.path);
   const bool chown = ::geteuid() == 0;
   for (const codec::ZipEntry& entry : archive.entries) {
     const fs::path target = root / entry.name;
-    const os::Fd out(static_cast<int>(os::call([&] { return ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644); })
-                                          .or_throw("write `{}`", target.string())));
+    const os::Fd out(static_cast<int>(os::call([&] {
+                                        return ::open(target.c_str(),
+                                                      O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+                                      }).or_throw("write `{}`", target.string())));
     os::FdSink sink(out.get(), target.string());
     codec::HashSink hash(&sink);
     if (entry.compressed_size > kStreamed && !entry.stored) {
       // Read, not mapped: half a gigabyte of library must not become resident.
-      os::RangeSource packed(file.get(), entry.data_offset, entry.compressed_size, wheel.file);
+      os::RangeSource packed(archive.file.get(), entry.data_offset, entry.compressed_size, wheel.file);
       codec::inflate_exact(packed, entry.size, entry.crc32, hash, wheel.file + ":" + printable(entry.name));
     } else {
-      codec::extract_zip(archive.bytes.bytes(), entry, hash, wheel.file);
+      codec::unpack_zip_entry(archive.packed(entry, wheel.file), entry, hash, wheel.file);
     }
     const auto wanted = hashes.find(entry.name);
     if (wanted != hashes.end() && base64url(hash.finish()) != wanted->second) {
-      throw Error(ErrorKind::Corrupt, "`{}` of {} differs from what its RECORD says", printable(entry.name), wheel.file);
+      throw Error(ErrorKind::Corrupt, "`{}` of {} differs from what its RECORD says", printable(entry.name),
+                  wheel.file);
     }
     // Any execute bit makes a program, everything else is a plain file: the rule of every installer.
-    os::call(::fchmod, out.get(), mode_t{(entry.unix_mode & 0111U) != 0 ? 0755U : 0644U}).or_throw("set the mode of `{}`", target.string());
+    os::call(::fchmod, out.get(), mode_t{(entry.unix_mode & 0111U) != 0 ? 0755U : 0644U})
+        .or_throw("set the mode of `{}`", target.string());
     if (chown) {
-      os::call(::fchown, out.get(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid)).or_throw("give `{}` to the sandbox", target.string());
+      os::call(::fchown, out.get(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid))
+          .or_throw("give `{}` to the sandbox", target.string());
     }
   }
 }
@@ -105,20 +110,28 @@ std::string base64url(const Digest& digest) {
 }
 
 const codec::ZipEntry* Archive::find(const std::string& entry) const {
-  const auto at = std::lower_bound(entries.begin(), entries.end(), entry, [](const codec::ZipEntry& e, const std::string& n) { return e.name < n; });
+  const auto at = std::lower_bound(entries.begin(), entries.end(), entry,
+                                   [](const codec::ZipEntry& e, const std::string& n) { return e.name < n; });
   return at != entries.end() && at->name == entry ? &*at : nullptr;
 }
 
-std::string Archive::text(const std::string& entry, const std::string& file) const {
+Bytes Archive::packed(const codec::ZipEntry& entry, const std::string& file_name) const {
+  Bytes bytes(static_cast<std::size_t>(entry.compressed_size));
+  os::RangeSource source(file.get(), entry.data_offset, entry.compressed_size, file_name);
+  read_full(source, bytes);
+  return bytes;
+}
+
+std::string Archive::text(const std::string& entry, const std::string& file_name) const {
   const codec::ZipEntry* found = find(entry);
   if (found == nullptr) {
     return {};
   }
   if (found->size > (64u << 20)) {
-    throw Error(ErrorKind::Invalid, "{}: `{}` is too large", file, entry);
+    throw Error(ErrorKind::Invalid, "{}: `{}` is too large", file_name, entry);
   }
   BytesSink out;
-  codec::extract_zip(bytes.bytes(), *found, out, file);
+  codec::unpack_zip_entry(packed(*found, file_name), *found, out, file_name);
   return std::string(as_text(out.data));
 }
 
@@ -127,8 +140,12 @@ Archive open_wheel(const WheelInput& wheel) {
   if (!name) {
     throw Error(ErrorKind::Invalid, "`{}` is not the name of a wheel", wheel.file);
   }
-  Archive archive{os::Mapping(wheel.path), *name, {}, {}, {}};
-  for (codec::ZipEntry& entry : codec::read_zip(archive.bytes.bytes(), wheel.file)) {
+  Archive archive{os::open_read(wheel.path), *name, {}, {}, {}};
+  const codec::ReadAt read = [&](std::uint64_t offset, std::span<std::uint8_t> into) {
+    os::RangeSource source(archive.file.get(), offset, into.size(), wheel.file);
+    read_full(source, into);
+  };
+  for (codec::ZipEntry& entry : codec::read_zip(read, os::file_size(archive.file, wheel.file), wheel.file)) {
     const std::string top = entry.name.substr(0, entry.name.find('/'));
     if (top.ends_with(".dist-info")) {
       if (!archive.dist_info.empty() && archive.dist_info != top) {
@@ -140,10 +157,12 @@ Archive open_wheel(const WheelInput& wheel) {
       archive.entries.push_back(std::move(entry));
     }
   }
-  std::sort(archive.entries.begin(), archive.entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  std::sort(archive.entries.begin(), archive.entries.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
   const std::string stem = archive.dist_info.substr(0, archive.dist_info.rfind(".dist-info"));
   const std::size_t dash = stem.rfind('-');
-  if (dash == std::string::npos || normalise(stem.substr(0, dash)) != name->name || !same_version(stem.substr(dash + 1), name->version)) {
+  if (dash == std::string::npos || normalise(stem.substr(0, dash)) != name->name ||
+      !same_version(stem.substr(dash + 1), name->version)) {
     throw Error(ErrorKind::Invalid, "{} has no dist-info folder of its own name and version", wheel.file);
   }
   archive.data = stem + ".data";
@@ -151,7 +170,8 @@ Archive open_wheel(const WheelInput& wheel) {
   for (const std::string_view line : split(metadata, '\n')) {
     if (line.starts_with("Wheel-Version:")) {
       if (!trim(line.substr(14)).starts_with("1.")) {
-        throw Error(ErrorKind::Unsupported, "{} is a wheel of version {}", wheel.file, printable(trim(line.substr(14))));
+        throw Error(ErrorKind::Unsupported, "{} is a wheel of version {}", wheel.file,
+                    printable(trim(line.substr(14))));
       }
       return archive;
     }
@@ -165,7 +185,9 @@ std::filesystem::path unpack(const WheelInput& wheel, store::Store& store, const
   });
 }
 
-std::string site_packages(const Target& target) { return format("{}/lib/python{}/site-packages", target.prefix.substr(1), target.python); }
+std::string site_packages(const Target& target) {
+  return format("{}/lib/python{}/site-packages", target.prefix.substr(1), target.python);
+}
 
 Place place_of(const std::string& entry, const Archive& archive, const Target& target, const std::string& file) {
   const std::string site = site_packages(target);

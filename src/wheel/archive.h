@@ -17,15 +17,17 @@ std::string base64url(const Digest& digest);
 
 /// A wheel opened for reading.
 struct Archive {
-  os::Mapping bytes;
+  os::Fd file;  ///< read, not mapped: mapped pages would count as our memory
   WheelName name;
-  std::string dist_info;                  ///< "numpy-1.26.4.dist-info"
-  std::string data;                       ///< "numpy-1.26.4.data"
-  std::vector<codec::ZipEntry> entries;   ///< without folders, sorted by name
+  std::string dist_info;                 ///< "numpy-1.26.4.dist-info"
+  std::string data;                      ///< "numpy-1.26.4.data"
+  std::vector<codec::ZipEntry> entries;  ///< without folders, sorted by name
 
   [[nodiscard]] const codec::ZipEntry* find(const std::string& entry) const;
+  /// Packed bytes of an entry.
+  [[nodiscard]] Bytes packed(const codec::ZipEntry& entry, const std::string& file_name) const;
   /// Text of a small entry; empty when it is not there.
-  [[nodiscard]] std::string text(const std::string& entry, const std::string& file) const;
+  [[nodiscard]] std::string text(const std::string& entry, const std::string& file_name) const;
 };
 
 /// Opens and checks a wheel: its name, one dist-info folder that agrees with it, Wheel-Version 1.

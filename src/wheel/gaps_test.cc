@@ -1,0 +1,60 @@
+#include "wheel/gaps.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "wheel/uv.h"
+
+namespace slip::wheel {
+namespace {
+
+std::vector<std::string> added(const std::map<std::string, std::string>& pins, const std::vector<std::string>& overruled = {}) {
+  std::vector<std::string> constraints;
+  for (const AddedConstraint& a : missing_constraints(pins, overruled)) {
+    constraints.push_back(a.constraint);
+  }
+  return constraints;
+}
+
+const std::map<std::string, std::string> kSeed = {{"tensorflow", "2.9.0"}, {"numpy", "2.0.2"}, {"protobuf", "6.33.6"}, {"setuptools", "82.0.1"}, {"tensorboard", "2.9.0"}};
+
+TEST(Gaps, TheSeedNeedsThree) {
+  EXPECT_EQ(added(kSeed), (std::vector<std::string>{"numpy<2", "protobuf<3.20", "setuptools<81"}));
+}
+
+TEST(Gaps, OverruledOnesAreLeftOut) { EXPECT_EQ(added(kSeed, {"numpy", "setuptools"}), (std::vector<std::string>{"protobuf<3.20"})); }
+
+TEST(Gaps, LaterReleasesSayItThemselves) {
+  EXPECT_TRUE(added({{"tensorflow", "2.18.0"}, {"numpy", "2.0.2"}, {"protobuf", "5.29"}}).empty());
+  EXPECT_EQ(added({{"tensorflow", "2.9.3"}, {"numpy", "2.0.2"}, {"protobuf", "3.19.6"}}), (std::vector<std::string>{"numpy<2"}));
+}
+
+TEST(Gaps, OnlyWhatIsInTheSetIsConstrained) {
+  EXPECT_TRUE(added({{"tensorflow", "2.9.0"}}).empty());
+  EXPECT_TRUE(added({{"numpy", "2.0.2"}}).empty());
+}
+
+TEST(Gaps, EachIsNamedOnceWithTheReleaseThatNeedsIt) {
+  const auto all = missing_constraints({{"pandas", "1.5.3"}, {"scikit-learn", "1.2.2"}, {"numpy", "2.0.2"}}, {});
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_NE(all[0].because.find("pandas 1.5.3 "), std::string::npos);
+}
+
+TEST(Pins, UvsAnswerIsRead) {
+  const auto pins = parse_pins(
+      "absl-py==2.3.1\n    # via\n    #   keras\n    #   tensorflow\n"
+      "numpy==1.26.4\n    # via\n    #   -c constraints.txt\n    #   -r requirements.in\n    #   h5py\n"
+      "Black==25.11.0 ; python_version < '4'\n    # via -r requirements.in\n");
+  ASSERT_EQ(pins.size(), 3U);
+  EXPECT_EQ(pins[0].name, "absl-py");
+  EXPECT_EQ(pins[0].via, (std::vector<std::string>{"keras", "tensorflow"}));
+  EXPECT_EQ(pins[1].name, "black");
+  EXPECT_EQ(pins[1].version, "25.11.0");
+  EXPECT_TRUE(pins[1].via.empty());
+  EXPECT_EQ(pins[2].via, (std::vector<std::string>{"h5py"}));
+}
+
+TEST(Pins, WhatPinsNothingIsAnError) { EXPECT_THROW(parse_pins("x @ file:///y\n"), Error); }
+
+}  // namespace
+}  // namespace slip::wheel
