@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "core/error.h"
 #include "os/fd.h"
@@ -47,6 +49,20 @@ ErrorKind kind_of(int code, int err) {
 void check(sqlite3* db, int code) {
   if (code != SQLITE_OK) {
     fail(db, code);
+  }
+}
+
+/// SQLite does not wait for the other process when two of them turn a newborn index to WAL at once, whatever busy
+/// time-out is set: we wait. The mode stays as it was on file systems that cannot.
+void turn_on_wal(sqlite3* db) {
+  constexpr int kTries = 3000;
+  for (int tries = 1;; ++tries) {
+    const int code = ::sqlite3_exec(db, "PRAGMA journal_mode = WAL", nullptr, nullptr, nullptr);
+    if ((code & 0xff) != SQLITE_BUSY || tries == kTries) {
+      check(db, code);
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }
 
@@ -103,7 +119,7 @@ Db::Db(const std::filesystem::path& file) {
     check(db_, code);
     (void)::sqlite3_extended_result_codes(db_, 1);
     check(db_, ::sqlite3_busy_timeout(db_, 30'000));
-    exec("PRAGMA journal_mode = WAL");  // stays as it was on file systems that cannot
+    turn_on_wal(db_);
     exec("PRAGMA synchronous = NORMAL");
   } catch (const Error&) {
     (void)::sqlite3_close_v2(db_);
