@@ -2,6 +2,7 @@
 
 #include "codec/json.h"
 #include "command.h"
+#include "core/count.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "image/build.h"
@@ -37,7 +38,8 @@ class Build final : public Command {
  public:
   void declare(Options& o) override {
     o.about(
-        "Builds the image that slipway.lock describes. The same lock gives the same digest on every machine, for every user, "
+        "Builds the image that slipway.lock describes. The same lock gives the same digest on every machine, for every "
+        "user, "
         "at any time. Layers that are known already are not made again.\n\n"
         "Outputs: `oci:DIR[:TAG]` (an OCI layout), `oci-archive:FILE`, `docker-archive:FILE` (for `docker load`).");
     o.value("file", 'f', "FILE", file_, "the spec").fallback("slipway.yaml here or in a folder above").file();
@@ -67,8 +69,8 @@ class Build final : public Command {
     for (const image::Layer& layer : built.layers) {
       made += layer.reused ? 0 : 1;
     }
-    s.say(format("Built {} in {}: {} layers ({} new), {} compressed, {} unpacked", built.reference, human_seconds(seconds),
-                 built.layers.size(), made, human_size(built.size), human_size(built.size_unpacked)));
+    s.say(format("Built {} in {}: {} ({} new), {} compressed, {} unpacked", built.reference, human_seconds(seconds),
+                 counted(built.layers.size(), "layer"), made, human_size(built.size), human_size(built.size_unpacked)));
     s.print(built.digest.text());
     return 0;
   }

@@ -29,10 +29,13 @@ std::string names() {
 }
 
 std::string bash() {
-  std::string text = "_slipway() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    COMPREPLY=($(compgen -W \"" + names() +
-                     "\" -- \"$word\"))\n    return\n  fi\n  case ${COMP_WORDS[1]} in\n";
+  std::string text =
+      "_slipway() {\n  local word=${COMP_WORDS[COMP_CWORD]}\n  if [ \"$COMP_CWORD\" -eq 1 ]; then\n    "
+      "COMPREPLY=($(compgen -W \"" +
+      names() + "\" -- \"$word\"))\n    return\n  fi\n  case ${COMP_WORDS[1]} in\n";
   for (const Entry& entry : commands()) {
-    text += format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$word\") $(compgen -f -- \"$word\")) ;;\n", entry.name, flags_of(entry));
+    text += format("    {}) COMPREPLY=($(compgen -W \"{}\" -- \"$word\") $(compgen -f -- \"$word\")) ;;\n", entry.name,
+                   flags_of(entry));
   }
   return text + "  esac\n}\ncomplete -o filenames -F _slipway slipway\n";
 }

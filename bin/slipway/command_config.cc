@@ -14,7 +14,8 @@ class Config final : public Command {
  public:
   void declare(Options& o) override {
     o.about(
-        "Shows every setting of this machine and where its value came from: SLIPWAY_* variables, the person's config.toml, "
+        "Shows every setting of this machine and where its value came from: SLIPWAY_* variables, the person's "
+        "config.toml, "
         "/etc/slipway/config.toml, then what apt, pip and uv are configured to use.");
     o.flag("discover", discover_, "print a config.toml with the sources that apt, pip and uv name now");
     o.json();
@@ -31,7 +32,8 @@ class Config final : public Command {
     if (s.json()) {
       codec::Json records = codec::Json::array();
       for (const config::Setting& setting : settings) {
-        records.push_back({{"key", setting.key}, {"value", setting.value}, {"origin", setting.origin}, {"doc", setting.doc}});
+        records.push_back(
+            {{"key", setting.key}, {"value", setting.value}, {"origin", setting.origin}, {"doc", setting.doc}});
       }
       s.print(records.dump());
       return 0;

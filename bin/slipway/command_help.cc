@@ -12,7 +12,9 @@ namespace {
 class Help final : public Command {
  public:
   void declare(Options& o) override {
-    o.about("Shows what slipway or one command does. With --write, writes the reference pages and the schema of slipway.yaml instead.");
+    o.about(
+        "Shows what slipway or one command does. With --write, writes the reference pages and the schema of "
+        "slipway.yaml instead.");
     o.arg("COMMAND", command_, "which command");
     o.value("write", "FOLDER", write_, "write docs/reference and the JSON schema into this folder").file();
     o.example("slipway help lock", "the page of one command");

@@ -28,7 +28,8 @@ class Init final : public Command {
     const std::filesystem::path folder = std::filesystem::absolute(folder_.empty() ? "." : folder_).lexically_normal();
     const std::filesystem::path file = folder / "slipway.yaml";
     if (!force_ && std::filesystem::exists(file)) {
-      throw Error(ErrorKind::Conflict, "`{}` is there already", (std::filesystem::path(folder_) / "slipway.yaml").string())
+      throw Error(ErrorKind::Conflict, "`{}` is there already",
+                  (std::filesystem::path(folder_) / "slipway.yaml").string())
           .add_hint("add `--force` to replace it");
     }
     const spec::Starter starter = spec::starter(folder, template_, name_);

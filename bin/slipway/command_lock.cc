@@ -19,7 +19,8 @@ class Lock final : public Command {
  public:
   void declare(Options& o) override {
     o.about(
-        "Resolves everything the spec asks for into slipway.lock: every Debian package, wheel and tool by version, size and "
+        "Resolves everything the spec asks for into slipway.lock: every Debian package, wheel and tool by version, "
+        "size and "
         "SHA-256, without naming any host. Versions that are locked stay, as far as the spec still allows them.");
     o.value("file", 'f', "FILE", file_, "the spec").fallback("slipway.yaml here or in a folder above").file();
     o.value("variant", "NAME", variant_, "lock a variant of the spec");
@@ -55,8 +56,10 @@ class Lock final : public Command {
   }
 
  private:
-  int report(Session& s, const Project& project, const lock::Lock& now, bool changed, std::chrono::steady_clock::time_point start) {
-    const auto sdists = static_cast<std::size_t>(std::count_if(now.wheels.begin(), now.wheels.end(), [](const lock::Wheel& w) { return w.built.has_value(); }));
+  int report(Session& s, const Project& project, const lock::Lock& now, bool changed,
+             std::chrono::steady_clock::time_point start) {
+    const auto sdists = static_cast<std::size_t>(
+        std::count_if(now.wheels.begin(), now.wheels.end(), [](const lock::Wheel& w) { return w.built.has_value(); }));
     if (s.json()) {
       s.print(codec::Json{{"changed", changed},
                           {"digest", lock::digest(now).text()},

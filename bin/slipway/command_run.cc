@@ -16,13 +16,15 @@ class Run final : public Command {
  public:
   void declare(Options& o) override {
     o.about(
-        "Runs a command in the environment that slipway.lock describes, building what is missing first: as an ordinary user, "
-        "without capabilities, on a read-only system with a writable home and /tmp that are gone afterwards, without network. "
-        "Only declared mounts are seen. The command's own exit status is passed on.");
+        "Runs a command in the environment that slipway.lock describes, building what is missing first: as an ordinary "
+        "user, without capabilities, on a read-only system with a writable home and /tmp that are gone afterwards, "
+        "without network. Only declared mounts are seen. The command's own exit status is passed on.");
     o.value("file", 'f', "FILE", file_, "the spec").fallback("slipway.yaml here or in a folder above").file();
     o.value("variant", "NAME", variant_, "run a variant of the spec");
-    o.value("mount", 'm', "SOURCE:TARGET[:rw]", mounts_, "make a folder or file of the host visible inside (may be repeated)");
-    o.value("env", 'e', "NAME=VALUE", env_, "set a variable inside; NAME alone takes the caller's value (may be repeated)");
+    o.value("mount", 'm', "SOURCE:TARGET[:rw]", mounts_,
+            "make a folder or file of the host visible inside (may be repeated)");
+    o.value("env", 'e', "NAME=VALUE", env_,
+            "set a variable inside; NAME alone takes the caller's value (may be repeated)");
     o.flag("plan", plan_, "print the launch plan and run nothing");
     o.flag("offline", offline_, "use only what the store holds");
     o.rest("COMMAND", command_, "what to run, with its arguments").required();
@@ -34,7 +36,28 @@ class Run final : public Command {
     const Project project = open_project(file_, variant_);
     const image::InitProgram init = find_init();
     const lock::Lock& lock = require_lock(project, init);
+    const workspace::RunOptions options = run_options();
     lock::Context& context = s.context(offline_);
+    const launch::HostId id = context.id;
+    const std::filesystem::path root = image::image_root(project.spec, lock, init, context);
+    const launch::LaunchPlan plan = workspace::plan_run(project.spec, root, options);
+    if (plan_) {
+      s.print(launch::to_json(plan));
+      return 0;
+    }
+    workspace::prepare_mounts(plan, project.spec.folder);
+    // The lease keeps the root from `slipway gc`, which need not wait for a command that runs for days.
+    const auto lease = s.store().lease_tree(root.filename().string());
+    s.close_store();
+    const launch::LaunchResult result = launch::run_native(plan, id, launch::Stdio{}, s.events());
+    for (const std::string& unmet : result.unmet) {
+      s.events().warn("{}", unmet);
+    }
+    return result.status.shell_status();
+  }
+
+ private:
+  [[nodiscard]] workspace::RunOptions run_options() const {
     workspace::RunOptions options;
     options.command = command_;
     for (const std::string& mount : mounts_) {
@@ -49,21 +72,9 @@ class Run final : public Command {
       const char* callers = ::getenv(name.c_str());
       options.env[name] = equals != std::string::npos ? variable.substr(equals + 1) : callers == nullptr ? "" : callers;
     }
-    const std::filesystem::path root = image::image_root(project.spec, lock, init, context);
-    const launch::LaunchPlan plan = workspace::plan_run(project.spec, root, options);
-    if (plan_) {
-      s.print(launch::to_json(plan));
-      return 0;
-    }
-    workspace::prepare_mounts(plan, project.spec.folder);
-    const launch::LaunchResult result = launch::run_native(plan, context.id, launch::Stdio{}, s.events());
-    for (const std::string& unmet : result.unmet) {
-      s.events().warn("{}", unmet);
-    }
-    return result.status.shell_status();
+    return options;
   }
 
- private:
   std::string file_;
   std::string variant_;
   std::vector<std::string> mounts_;

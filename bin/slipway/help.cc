@@ -15,8 +15,9 @@ struct Heading {
   Group group;
   const char* title;
 };
-constexpr std::array kHeadings = {Heading{Group::Build, "Build"}, Heading{Group::Run, "Run"}, Heading{Group::Share, "Share"},
-                                  Heading{Group::Deliver, "Deliver"}, Heading{Group::Inspect, "Inspect"}};
+constexpr std::array kHeadings = {Heading{Group::Build, "Build"}, Heading{Group::Run, "Run"},
+                                  Heading{Group::Share, "Share"}, Heading{Group::Deliver, "Deliver"},
+                                  Heading{Group::Inspect, "Inspect"}};
 
 /// Words of a paragraph, broken at `width`, each line behind `indent`.
 std::string wrapped(std::string_view text, std::size_t width, const std::string& indent) {
@@ -47,7 +48,8 @@ bool positional(const Option& o) { return o.kind == Option::Kind::Argument || o.
 
 std::string usage(const Entry& entry, const Options& options) {
   std::string text = "slipway " + std::string(entry.name);
-  const bool flags = std::any_of(options.options().begin(), options.options().end(), [](const Option& o) { return !positional(o); });
+  const bool flags =
+      std::any_of(options.options().begin(), options.options().end(), [](const Option& o) { return !positional(o); });
   text += flags || options.takes_json() ? " [OPTIONS]" : "";
   for (const Option& o : options.options()) {
     if (o.kind == Option::Kind::Rest) {
@@ -116,7 +118,8 @@ std::string table_of(const std::vector<const Option*>& options, const Terminal& 
     const std::string name = spelled(*o);
     const std::string indent(widest + 4, ' ');
     std::string body = wrapped(described(*o), terminal.width(), indent);
-    text += "  " + terminal.paint(Style::Literal, name) + std::string(widest + 2 - name.size(), ' ') + body.substr(indent.size());
+    text += "  " + terminal.paint(Style::Literal, name) + std::string(widest + 2 - name.size(), ' ') +
+            body.substr(indent.size());
   }
   return text;
 }
@@ -124,12 +127,14 @@ std::string table_of(const std::vector<const Option*>& options, const Terminal& 
 }  // namespace
 
 std::string overview(const Terminal& terminal) {
-  std::string text = "One short file in, the same image out, every time.\n\n" + terminal.paint(Style::Title, "Usage:") + " slipway COMMAND [OPTIONS]\n";
+  std::string text = "One short file in, the same image out, every time.\n\n" + terminal.paint(Style::Title, "Usage:") +
+                     " slipway COMMAND [OPTIONS]\n";
   for (const Heading& heading : kHeadings) {
     std::string rows;
     for (const Entry& entry : commands()) {
       if (entry.group == heading.group) {
-        rows += "  " + terminal.paint(Style::Literal, entry.name) + std::string(14 - entry.name.size(), ' ') + std::string(entry.summary) + "\n";
+        rows += "  " + terminal.paint(Style::Literal, entry.name) + std::string(14 - entry.name.size(), ' ') +
+                std::string(entry.summary) + "\n";
       }
     }
     if (!rows.empty()) {
@@ -145,7 +150,8 @@ std::string help_of(const Entry& entry, const Terminal& terminal) {
   Globals globals;
   Options common;
   globals.declare(common);
-  std::string text = std::string(entry.summary) + "\n\n" + terminal.paint(Style::Title, "Usage:") + " " + usage(entry, own) + "\n";
+  std::string text =
+      std::string(entry.summary) + "\n\n" + terminal.paint(Style::Title, "Usage:") + " " + usage(entry, own) + "\n";
   for (const std::string& paragraph : paragraphs(own.about())) {
     text += "\n" + wrapped(paragraph, terminal.width(), "");
   }
@@ -163,7 +169,9 @@ std::string markdown_of(const Entry& entry) {
   Globals globals;
   Options common;
   globals.declare(common);
-  std::string text = format("<!-- Made from the command's declarations; a test compares. -->\n# slipway {}\n\n{}\n\n```\n{}\n```\n", entry.name, entry.summary, usage(entry, own));
+  std::string text =
+      format("<!-- Made from the command's declarations; a test compares. -->\n# slipway {}\n\n{}\n\n```\n{}\n```\n",
+             entry.name, entry.summary, usage(entry, own));
   for (const std::string& paragraph : paragraphs(own.about())) {
     text += "\n" + paragraph + "\n";
   }

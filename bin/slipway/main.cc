@@ -103,7 +103,8 @@ int run(int argc, char** argv) {
     }
     return exit_status_of(error);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n\nhint: this should not happen; please report it with the command you ran\n", error.what());
+    std::fprintf(stderr, "error: %s\n\nhint: this should not happen; please report it with the command you ran\n",
+                 error.what());
     return 2;
   }
 }

@@ -71,7 +71,11 @@ void check_allowed(const Option& o, const std::string& shown, const std::string&
 class Parser {
  public:
   Parser(const std::vector<std::string>& words, std::string_view command, const Options& own, const Options& globals)
-      : words_(words), own_(own), globals_(globals), known_(own, globals), shown_(command.empty() ? "slipway" : "slipway " + std::string(command)) {
+      : words_(words),
+        own_(own),
+        globals_(globals),
+        known_(own, globals),
+        shown_(command.empty() ? "slipway" : "slipway " + std::string(command)) {
     for (const Option& o : own.options()) {
       if (o.kind == Option::Kind::Argument || o.kind == Option::Kind::Rest) {
         positional_.push_back(&o);
@@ -95,7 +99,8 @@ class Parser {
     environment();
     for (const Option* o : missing()) {
       const bool argument = o->kind == Option::Kind::Argument || o->kind == Option::Kind::Rest;
-      throw Error(ErrorKind::Usage, "`{}` needs {}", shown_, argument ? o->name : format("`{} {}`", typed(*o), o->placeholder))
+      throw Error(ErrorKind::Usage, "`{}` needs {}", shown_,
+                  argument ? o->name : format("`{} {}`", typed(*o), o->placeholder))
           .add_hint(format("run `{} --help`", shown_));
     }
   }
@@ -109,7 +114,8 @@ class Parser {
       only_positional_ = true;
     } else if (w.starts_with("--")) {
       long_option(w);
-    } else if (w.size() > 1 && w[0] == '-' && !(w[1] >= '0' && w[1] <= '9' && known_.by_letter(w[1]) == nullptr && next_ < positional_.size())) {
+    } else if (w.size() > 1 && w[0] == '-' &&
+               !(w[1] >= '0' && w[1] <= '9' && known_.by_letter(w[1]) == nullptr && next_ < positional_.size())) {
       letters(w);
     } else {
       positional(w);
@@ -125,7 +131,8 @@ class Parser {
     }
     if (o->kind == Option::Kind::Flag) {
       if (equals != std::string::npos) {
-        throw Error(ErrorKind::Usage, "`{}` takes no value", typed(*o)).add_hint(format("leave `{}` out", printable(w.substr(equals))));
+        throw Error(ErrorKind::Usage, "`{}` takes no value", typed(*o))
+            .add_hint(format("leave `{}` out", printable(w.substr(equals))));
       }
       give(*o, typed(*o), "");
       return;
@@ -137,7 +144,8 @@ class Parser {
     for (std::size_t i = 1; i < w.size(); ++i) {
       const Option* o = known_.by_letter(w[i]);
       if (o == nullptr) {
-        throw unknown(i == 1 && w.size() > 2 ? w : format("-{}", w[i]), i == 1 ? nearest(w.substr(1), known_.names()) : std::nullopt);
+        throw unknown(i == 1 && w.size() > 2 ? w : format("-{}", w[i]),
+                      i == 1 ? nearest(w.substr(1), known_.names()) : std::nullopt);
       }
       if (o->kind == Option::Kind::Flag) {
         give(*o, format("-{}", w[i]), "");
@@ -151,7 +159,8 @@ class Parser {
   std::string next_value(const Option& o) {
     const auto number = [](const std::string& w) { return w.size() > 1 && w[0] == '-' && w[1] >= '0' && w[1] <= '9'; };
     if (at_ >= words_.size() || (words_[at_].size() > 1 && words_[at_][0] == '-' && !number(words_[at_]))) {
-      throw Error(ErrorKind::Usage, "`{}` needs a value", typed(o)).add_hint(format("write `{} {}`", typed(o), o.placeholder));
+      throw Error(ErrorKind::Usage, "`{}` needs a value", typed(o))
+          .add_hint(format("write `{} {}`", typed(o), o.placeholder));
     }
     return words_[at_++];
   }
@@ -159,7 +168,9 @@ class Parser {
   void positional(const std::string& w) {
     if (next_ >= positional_.size()) {
       Error error(ErrorKind::Usage, "`{}` takes {}, so `{}` is one word too many", shown_,
-                  positional_.empty() ? "no arguments" : format("{} argument{}", positional_.size(), positional_.size() == 1 ? "" : "s"), printable(w));
+                  positional_.empty() ? "no arguments"
+                                      : format("{} argument{}", positional_.size(), positional_.size() == 1 ? "" : "s"),
+                  printable(w));
       throw error.add_hint(format("run `{} --help`", shown_));
     }
     const Option& o = *positional_[next_];
@@ -232,7 +243,8 @@ class Parser {
 
   [[nodiscard]] Error unknown(const std::string& w, const std::optional<std::string>& near) const {
     Error error(ErrorKind::Usage, "`{}` has no option `{}`", shown_, printable(w));
-    error.add_hint(near ? format("a similar option exists: `--{}`", *near) : format("run `{} --help` to see them all", shown_));
+    error.add_hint(near ? format("a similar option exists: `--{}`", *near)
+                        : format("run `{} --help` to see them all", shown_));
     return error;
   }
 
@@ -304,7 +316,8 @@ Option& Options::value(std::string name, char letter, std::string placeholder, s
   return o;
 }
 
-Option& Options::value(std::string name, char letter, std::string placeholder, std::vector<std::string>& into, std::string doc) {
+Option& Options::value(std::string name, char letter, std::string placeholder, std::vector<std::string>& into,
+                       std::string doc) {
   Option& o = add(make(Option::Kind::Value, std::move(name), letter, std::move(placeholder), std::move(doc)));
   o.repeats = true;
   o.take = [&into](const std::string& v) { into.push_back(v); };
@@ -334,7 +347,8 @@ void Globals::declare(Options& o) {
   o.flag("version", 'V', version, "show the version");
 }
 
-void parse_words(const std::vector<std::string>& words, std::string_view command, const Options& options, const Options& globals) {
+void parse_words(const std::vector<std::string>& words, std::string_view command, const Options& options,
+                 const Options& globals) {
   Parser(words, command, options, globals).run();
 }
 

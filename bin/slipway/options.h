@@ -43,8 +43,8 @@ class Option {
   }
 
   Kind kind = Kind::Flag;
-  std::string name;  ///< "offline" (typed --offline), or of an argument its word in the usage line: "FILE"
-  char letter = 0;   ///< 'j' (typed -j); 0: none
+  std::string name;         ///< "offline" (typed --offline), or of an argument its word in the usage line: "FILE"
+  char letter = 0;          ///< 'j' (typed -j); 0: none
   std::string placeholder;  ///< what stands behind a value's name in the help: "N", "FILE"
   std::string doc;          ///< one line, lower case, no full stop
   std::string env_name;
@@ -88,7 +88,8 @@ class Options {
   }
   Option& value(std::string name, char letter, std::string placeholder, std::string& into, std::string doc);
   /// May be given several times.
-  Option& value(std::string name, char letter, std::string placeholder, std::vector<std::string>& into, std::string doc);
+  Option& value(std::string name, char letter, std::string placeholder, std::vector<std::string>& into,
+                std::string doc);
   Option& value(std::string name, std::string placeholder, std::vector<std::string>& into, std::string doc) {
     return value(std::move(name), 0, std::move(placeholder), into, std::move(doc));
   }

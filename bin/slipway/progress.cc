@@ -73,16 +73,19 @@ std::string progress_line(const Running& task, Clock::time_point now, unsigned w
   if (const double rate = task.rate(); rate > 0 && task.total >= kLarge) {
     tail += format("  {}/s", human_size(static_cast<std::uint64_t>(rate)));
     if (task.total > task.done) {
-      tail += "  " + human_seconds(static_cast<double>(static_cast<std::uint64_t>(static_cast<double>(task.total - task.done) / rate) + 1));
+      tail += "  " + human_seconds(static_cast<double>(
+                         static_cast<std::uint64_t>(static_cast<double>(task.total - task.done) / rate) + 1));
     }
   } else if (task.total == 0 && now - task.since >= 2s) {
-    tail += (tail.empty() ? "" : "  ") + human_seconds(static_cast<double>(static_cast<std::uint64_t>(seconds(now - task.since))));
+    tail += (tail.empty() ? "" : "  ") +
+            human_seconds(static_cast<double>(static_cast<std::uint64_t>(seconds(now - task.since))));
   }
   std::string head = task.verb + " " + printable(task.what);
   constexpr unsigned kBar = 20;
   std::string bar;
   if (task.total > 0 && width >= 60) {
-    const auto full = static_cast<unsigned>(static_cast<double>(std::min(task.done, task.total)) / static_cast<double>(task.total) * kBar);
+    const auto full = static_cast<unsigned>(static_cast<double>(std::min(task.done, task.total)) /
+                                            static_cast<double>(task.total) * kBar);
     bar = "  [" + std::string(full, '#') + std::string(kBar - full, '-') + "]";
   }
   const std::size_t behind = cells(bar) + (tail.empty() ? 0 : 2 + cells(tail));
@@ -103,7 +106,9 @@ void Printer::message(Level level, std::string_view text) noexcept {
     }
     const bool shown = level == Level::Info ? loudness_.quiet == 0 : loudness_.verbose > 0 && loudness_.quiet == 0;
     if (shown) {
-      const std::string stamp = loudness_.verbose > 1 ? terminal_.paint(Style::Dim, format("[{:8.3f}] ", seconds(Clock::now() - began_))) : "";
+      const std::string stamp = loudness_.verbose > 1
+                                    ? terminal_.paint(Style::Dim, format("[{:8.3f}] ", seconds(Clock::now() - began_)))
+                                    : "";
       put(stamp + std::string(text) + "\n");
     }
   } catch (...) {  // out of memory while telling something: nothing to be told any more
@@ -183,7 +188,8 @@ void PlainEvents::end(TaskId id, bool ok) noexcept {
     const Running ended = std::move(task->second);
     tasks_.erase(task);
     if (ok && (ended.parent == kNoTask || loudness_.verbose > 0)) {
-      put(format("{} {} in {}\n", terminal_.paint(Style::Done, past_of(ended.verb)), printable(ended.what), human_seconds(seconds(Clock::now() - ended.since))));
+      put(format("{} {} in {}\n", terminal_.paint(Style::Done, past_of(ended.verb)), printable(ended.what),
+                 human_seconds(seconds(Clock::now() - ended.since))));
     }
   } catch (...) {
   }
@@ -202,8 +208,8 @@ void PlainEvents::watch() {
     // The stage, not its parts: the oldest task that is still running.
     const Running& task = tasks_.begin()->second;
     const std::string amount = amounts(task);
-    put(format("still {} {}{}{}, {} so far\n", lowered(task.verb), printable(task.what), amount.empty() ? "" : ", ", amount,
-               human_seconds(seconds(now - task.since))));
+    put(format("still {} {}{}{}, {} so far\n", lowered(task.verb), printable(task.what), amount.empty() ? "" : ", ",
+               amount, human_seconds(seconds(now - task.since))));
   }
 }
 

@@ -40,7 +40,8 @@ struct Running {
   void sample(Clock::time_point now);
 };
 
-/// One line about a task, at most `width` cells: "Downloading tensorflow 2.9.0  [####----]  120.3 MB / 511.7 MB  31.0 MB/s  13s".
+/// One line about a task, at most `width` cells: "Downloading tensorflow 2.9.0  [####----]  120.3 MB / 511.7 MB  31.0
+/// MB/s  13s".
 std::string progress_line(const Running& task, Clock::time_point now, unsigned width);
 
 /// What both sinks share: messages, each warning once, and the warnings again at the end of a long run.
@@ -65,10 +66,12 @@ class Printer : public Events {
   std::vector<std::string> warnings_;
 };
 
-/// One line per finished stage, and a heartbeat when a stage says nothing for ten seconds: for pipes, logs and dumb terminals.
+/// One line per finished stage, and a heartbeat when a stage says nothing for ten seconds: for pipes, logs and dumb
+/// terminals.
 class PlainEvents final : public Printer {
  public:
-  PlainEvents(const Terminal& terminal, Loudness loudness, std::chrono::milliseconds heartbeat = std::chrono::seconds(10));
+  PlainEvents(const Terminal& terminal, Loudness loudness,
+              std::chrono::milliseconds heartbeat = std::chrono::seconds(10));
   ~PlainEvents() override;
   TaskId begin(std::string_view verb, std::string_view what, TaskId parent) noexcept override;
   void progress(TaskId id, std::uint64_t done, std::uint64_t total) noexcept override;
@@ -90,8 +93,8 @@ class PlainEvents final : public Printer {
   std::thread watcher_;
 };
 
-/// A headline for the whole and bars for the large parts, redrawn at most ten times a second by a thread of its own. The
-/// cursor rests at the region's first cell, so whoever writes next only has to wipe what lies below.
+/// A headline for the whole and bars for the large parts, redrawn at most ten times a second by a thread of its own.
+/// The cursor rests at the region's first cell, so whoever writes next only has to wipe what lies below.
 class LiveEvents final : public Printer {
  public:
   LiveEvents(const Terminal& terminal, Loudness loudness);

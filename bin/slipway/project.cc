@@ -48,7 +48,9 @@ Project open_project(const std::string& file, const std::string& variant) {
 
 image::InitProgram find_init() {
   const char* given = std::getenv("SLIPWAY_INIT");
-  const fs::path path = given != nullptr && *given != '\0' ? fs::path(given) : fs::read_symlink("/proc/self/exe").parent_path() / "slipway-init";
+  const fs::path path = given != nullptr && *given != '\0'
+                            ? fs::path(given)
+                            : fs::read_symlink("/proc/self/exe").parent_path() / "slipway-init";
   if (!fs::exists(path)) {
     throw Error(ErrorKind::NotFound, "`{}`, which belongs into every image, is not beside slipway", path.string())
         .add_hint("install slipway and slipway-init into the same folder (`make install` does)");
@@ -64,7 +66,8 @@ const lock::Lock& require_lock(const Project& project, const image::InitProgram&
         .add_hint(format("run `{}`", lock_command(project)));
   }
   if (const std::string reason = lock::stale_reason(*project.lock, project.spec, init.sha256); !reason.empty()) {
-    throw Error(ErrorKind::Conflict, "{} is stale: {}", name, reason).add_hint(format("run `{}`", lock_command(project)));
+    throw Error(ErrorKind::Conflict, "{} is stale: {}", name, reason)
+        .add_hint(format("run `{}`", lock_command(project)));
   }
   return *project.lock;
 }

@@ -10,7 +10,8 @@ std::string labelled(const std::string& label, std::string_view text, std::size_
   std::string out;
   for (const std::string_view line : split(text, '\n')) {
     if (out.empty()) {
-      out = std::string(indent, ' ') + wrap(label + " " + std::string(line), width > indent ? width - indent : 0, 4) + "\n";
+      out = std::string(indent, ' ') + wrap(label + " " + std::string(line), width > indent ? width - indent : 0, 4) +
+            "\n";
     } else {
       out += "    " + std::string(line) + "\n";
     }
@@ -75,8 +76,8 @@ std::string render_json(const Error& error) {
     causes += (causes.empty() ? "" : ", ") + text(error.chain()[i]);
   }
   const std::string hint = error.hints().empty() ? "null" : text(join(error.hints(), "\n"));
-  return format("{{\"kind\": {}, \"message\": {}, \"causes\": [{}], \"hint\": {}}}\n", json_string(name_of(error.kind())), text(error.chain().front()),
-                causes, hint);
+  return format("{{\"kind\": {}, \"message\": {}, \"causes\": [{}], \"hint\": {}}}\n",
+                json_string(name_of(error.kind())), text(error.chain().front()), causes, hint);
 }
 
 int exit_status_of(const Error& error) noexcept {

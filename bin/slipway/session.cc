@@ -37,9 +37,15 @@ http::Client& Session::http() {
 
 lock::Context& Session::context(bool offline) {
   if (!context_) {
-    context_ = std::unique_ptr<lock::Context>(new lock::Context{config(), store(), http(), events_, launch::host_id(config().root_host_id), offline});
+    context_ = std::unique_ptr<lock::Context>(
+        new lock::Context{config(), store(), http(), events_, launch::host_id(config().root_host_id), offline});
   }
   return *context_;
+}
+
+void Session::close_store() {
+  context_.reset();
+  store_.reset();
 }
 
 void Session::print(std::string_view text) {
@@ -55,7 +61,9 @@ void Session::say(std::string_view text) {
     return;
   }
   const std::size_t space = text.find(' ');
-  std::string line = text.starts_with(' ') ? std::string(text) : err_.paint(Style::Done, text.substr(0, space)) + std::string(space == std::string_view::npos ? "" : text.substr(space));
+  std::string line = text.starts_with(' ') ? std::string(text)
+                                           : err_.paint(Style::Done, text.substr(0, space)) +
+                                                 std::string(space == std::string_view::npos ? "" : text.substr(space));
   if (auto* printer = dynamic_cast<Printer*>(&events_)) {
     printer->line(line);
   } else {

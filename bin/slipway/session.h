@@ -32,8 +32,10 @@ class Session {
   const config::Config& config();
   store::Store& store();
   http::Client& http();
-  /// What lock and image need, put together. Valid as long as the session.
+  /// What lock and image need, put together. Valid until close_store().
   lock::Context& context(bool offline = false);
+  /// Lets go of the store, so that nobody waits for this call while a command runs. The next store() opens it anew.
+  void close_store();
 
   /// One line (or table) of the answer on stdout; a newline is added when it lacks one.
   void print(std::string_view text);

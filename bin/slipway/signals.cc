@@ -32,12 +32,12 @@ extern "C" void on_signal(int number) {
 
 void handle_signals(bool quiet) noexcept {
   say_nothing.store(quiet);
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   for (const int number : {SIGINT, SIGTERM}) {
     // Who started us with the signal ignored (nohup, a shell's background job) meant it.
-    struct sigaction before {};
+    struct sigaction before{};
     if (::sigaction(number, nullptr, &before) == 0 && before.sa_handler != SIG_IGN) {
       ::sigaction(number, &action, nullptr);
     }

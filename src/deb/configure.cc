@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "core/count.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "deb/control.h"
@@ -122,7 +123,8 @@ std::optional<FailedScript> failed_script(std::string_view output) {
     }
     std::string status(line.substr(end + kEnd.size()));
     const std::size_t number = status.find("exit status ");
-    return FailedScript{std::string(words.front()), words.back() == "post-installation" ? "postinst" : std::string(words.back()),
+    return FailedScript{std::string(words.front()),
+                        words.back() == "post-installation" ? "postinst" : std::string(words.back()),
                         number == std::string::npos ? printable(status) : "exited " + status.substr(number + 12)};
   }
   return std::nullopt;
@@ -132,7 +134,11 @@ std::optional<FailedScript> failed_script(std::string_view output) {
 class Configuration {
  public:
   Configuration(launch::Sandbox& sandbox, std::span<const Unpacked> packages, Task& task)
-      : sandbox_(sandbox), packages_(packages), order_(configure_order(packages)), pending_(packages.size()), task_(task) {
+      : sandbox_(sandbox),
+        packages_(packages),
+        order_(configure_order(packages)),
+        pending_(packages.size()),
+        task_(task) {
     for (const Unpacked& package : packages) {
       if (package.name() == "dpkg") {
         dpkg_version_ = package.field("Version");
@@ -231,8 +237,8 @@ class Configuration {
     with["DPKG_ROOT"] = "";
     with["DPKG_ADMINDIR"] = "/var/lib/dpkg";
     with["DPKG_RUNNING_VERSION"] = dpkg_version_;
-    const launch::SandboxRun ran = sandbox_.run({"/bin/sh", "-c", kRunPreinst, "preinst", info_name(package)}, with, "/",
-                                                package.control_text + "\n");
+    const launch::SandboxRun ran = sandbox_.run({"/bin/sh", "-c", kRunPreinst, "preinst", info_name(package)}, with,
+                                                "/", package.control_text + "\n");
     if (!ran.status.ok()) {
       Error error(ErrorKind::Invalid, "package {}: its preinst {}", package.name(),
                   ran.status.signal != 0 ? ran.status.text() : format("exited {}", ran.status.code));
@@ -242,7 +248,8 @@ class Configuration {
   }
 
   void preseed() {
-    const bool wanted = std::any_of(packages_.begin(), packages_.end(), [](const Unpacked& p) { return p.name() == "man-db"; });
+    const bool wanted =
+        std::any_of(packages_.begin(), packages_.end(), [](const Unpacked& p) { return p.name() == "man-db"; });
     if (!wanted) {
       return;
     }
@@ -290,8 +297,8 @@ class Configuration {
       }
     }
     if (!wrong.empty() || count != packages_.size()) {
-      Error error(ErrorKind::Invalid, "{} of {} packages are not fully configured", wrong.size() + packages_.size() - count,
-                  packages_.size());
+      Error error(ErrorKind::Invalid, "{} of {} packages are not fully configured",
+                  wrong.size() + packages_.size() - count, packages_.size());
       for (std::string& line : wrong) {
         error.add_cause(std::move(line));
       }
@@ -317,15 +324,16 @@ class Configuration {
 
 }  // namespace
 
-std::vector<codec::LayerItem> configure(launch::Sandbox& sandbox, std::span<const Unpacked> packages, const std::string& release,
-                                        Events& events) {
-  return with_context([&] { return format("configure the {} packages", release); }, [&] {
-    Task task(events, "Configuring", format("{} Debian packages", packages.size()));
-    Configuration(sandbox, packages, task).run();
-    std::vector<codec::LayerItem> items = normalised(sandbox.capture(), packages);
-    task.succeed();
-    return items;
-  });
+std::vector<codec::LayerItem> configure(launch::Sandbox& sandbox, std::span<const Unpacked> packages,
+                                        const std::string& release, Events& events) {
+  return with_context([&] { return format("configure the {} packages", release); },
+                      [&] {
+                        Task task(events, "Configuring", counted(packages.size(), "Debian package"));
+                        Configuration(sandbox, packages, task).run();
+                        std::vector<codec::LayerItem> items = normalised(sandbox.capture(), packages);
+                        task.succeed();
+                        return items;
+                      });
 }
 
 }  // namespace slip::deb

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "codec/sha256.h"
+#include "core/count.h"
 #include "core/parallel.h"
 #include "launch/ownership.h"
 #include "store/root.h"
@@ -20,7 +21,8 @@ Error offline_error(const std::string& what) {
 
 /// Downloads what the store lacks. `urls_of(i)` is asked only for missing ones.
 template <class UrlsOf>
-void fetch(std::span<const Artifact> artifacts, const std::vector<std::string>& labels, UrlsOf urls_of, Context& context) {
+void fetch(std::span<const Artifact> artifacts, const std::vector<std::string>& labels, UrlsOf urls_of,
+           Context& context) {
   std::vector<http::Download> jobs;
   std::vector<Digest> digests;
   for (std::size_t i = 0; i < artifacts.size(); ++i) {
@@ -48,7 +50,7 @@ void fetch(std::span<const Artifact> artifacts, const std::vector<std::string>& 
   for (const http::Download& job : jobs) {
     total += job.size.value_or(0);
   }
-  Task task(context.events, "Downloading", format("{} files", jobs.size()));
+  Task task(context.events, "Downloading", counted(jobs.size(), "file"));
   context.http.download(jobs, task.id());
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     context.store.adopt_blob(jobs[i].target, digests[i]);
@@ -111,12 +113,13 @@ void fetch_wheels(std::span<const Wheel> wheels, Context& context) {
     }
   }
   fetch(
-      artifacts, labels, [&](std::size_t i) { return std::vector<std::string>{urls.at(artifacts[i].sha256)}; }, context);
+      artifacts, labels, [&](std::size_t i) { return std::vector<std::string>{urls.at(artifacts[i].sha256)}; },
+      context);
 }
 
 std::vector<deb::Unpacked> unpack_debs(std::span<const Deb> debs, const std::string& suite, Context& context) {
   std::vector<deb::Unpacked> unpacked(debs.size());
-  Task task(context.events, "Unpacking", format("{} Debian packages", debs.size()));
+  Task task(context.events, "Unpacking", counted(debs.size(), "Debian package"));
   std::atomic<std::size_t> done{0};
   parallel_for(debs.size(), context.config.jobs, [&](std::size_t i) {
     with_context([&] { return format("unpack {} {}", debs[i].name, debs[i].version); },
@@ -176,7 +179,8 @@ wheel::Target interpreter_of(std::span<const Deb> debs, const std::string& suite
   return target;
 }
 
-wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python, Context& context) {
+wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python,
+                        Context& context) {
   wheel::Target target = interpreter_of(debs, suite, python);
   target.root = unconfigured_root(debs, suite, context);
   return target;
@@ -202,8 +206,8 @@ void build_sdists(const Lock& lock, const wheel::Target& target, Context& contex
     tools.push_back({context.store.blob_path(tool.artifact.sha256), tool.artifact.file, tool.artifact.sha256, false});
   }
   for (const Wheel& w : sdists) {
-    const wheel::Built built = wheel::build_sdist(context.store.blob_path(w.artifact.sha256), w.artifact.file, tools, target,
-                                                  context.store, context.id, context.events);
+    const wheel::Built built = wheel::build_sdist(context.store.blob_path(w.artifact.sha256), w.artifact.file, tools,
+                                                  target, context.store, context.id, context.events);
     if (built.sha256 != w.built->sha256) {
       throw Error(ErrorKind::Corrupt, "building {} {} gave a wheel with sha256 {}, the lock has {}", w.name, w.version,
                   built.sha256.brief(), w.built->sha256.brief())

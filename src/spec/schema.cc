@@ -27,14 +27,17 @@ Json shape_schema(const Key& key) {
   switch (key.shape) {
     case Shape::Text: return text_schema(key);
     case Shape::Flag: return {{"type", "boolean"}};
-    case Shape::Size: return {{"type", {"string", "integer"}}, {"pattern", "^[0-9]+(\\.[0-9]+)? *([KkMmGgTt]([Ii])?)?[Bb]?$"}};
+    case Shape::Size:
+      return {{"type", {"string", "integer"}}, {"pattern", "^[0-9]+(\\.[0-9]+)? *([KkMmGgTt]([Ii])?)?[Bb]?$"}};
     case Shape::Number: return {{"type", "number"}, {"exclusiveMinimum", 0}};
     case Shape::Count: return {{"type", "integer"}, {"minimum", 1}};
     case Shape::TextList: return texts;
     case Shape::TextMap: return {{"type", "object"}, {"additionalProperties", text_schema(key)}};
-    case Shape::Requirements: return {{"oneOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}}};
+    case Shape::Requirements:
+      return {{"oneOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}}};
     case Shape::ListOrFalse: return {{"oneOf", {{{"const", false}}, texts}}};
-    case Shape::Steps: return {{"type", "array"}, {"items", {{"oneOf", {{{"type", "string"}}, table_schema(key.nested, false)}}}}};
+    case Shape::Steps:
+      return {{"type", "array"}, {"items", {{"oneOf", {{{"type", "string"}}, table_schema(key.nested, false)}}}}};
     case Shape::Table:
     case Shape::OnTable: return table_schema(key.nested, false);
     case Shape::Variants: return {{"type", "object"}, {"additionalProperties", {{"$ref", "#/$defs/variant"}}}};
@@ -104,9 +107,11 @@ void list_keys(std::string& out, std::span<const Key> keys, const std::string& p
 }  // namespace
 
 std::string json_schema() {
-  Json out = {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
-              {"title", "slipway.yaml"},
-              {"description", "One environment: what is in it and how it runs. `slipway lock` pins it, `slipway build` makes the image."}};
+  Json out = {
+      {"$schema", "https://json-schema.org/draft/2020-12/schema"},
+      {"title", "slipway.yaml"},
+      {"description",
+       "One environment: what is in it and how it runs. `slipway lock` pins it, `slipway build` makes the image."}};
   const Json top = table_schema(top_keys(), false);
   for (const auto& [name, value] : top.items()) {
     out[name] = value;
@@ -117,9 +122,12 @@ std::string json_schema() {
 
 std::string spec_reference() {
   std::string out =
-      "# slipway.yaml\n\n<!-- Made from the key table in src/spec/keys.cc; `SLIPWAY_ACCEPT=1 ctest -R Reference` rewrites it. -->\n\n"
-      "The keys of a spec. All but `name` may be left out; unknown keys and wrong types are errors that show the line. Anchors,\n"
-      "aliases and tags of YAML are not read. The same as a JSON schema (draft 2020-12): [spec.schema.json](spec.schema.json).\n";
+      "# slipway.yaml\n\n<!-- Made from the key table in src/spec/keys.cc; `SLIPWAY_ACCEPT=1 ctest -R Reference` "
+      "rewrites it. -->\n\n"
+      "The keys of a spec. All but `name` may be left out; unknown keys and wrong types are errors that show the line. "
+      "Anchors,\n"
+      "aliases and tags of YAML are not read. The same as a JSON schema (draft 2020-12): "
+      "[slipway.schema.json](slipway.schema.json).\n";
   list_keys(out, top_keys(), "");
   return out;
 }

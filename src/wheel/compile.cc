@@ -7,6 +7,7 @@
 
 #include "codec/json.h"
 #include "codec/sha256.h"
+#include "core/count.h"
 #include "core/error.h"
 #include "core/parallel.h"
 #include "core/text.h"
@@ -62,7 +63,8 @@ std::string code_path(const std::string& source, const Target& target) {
 }
 
 std::string tree_key(const WheelInput& wheel, const Target& target) {
-  return "pyc-" + codec::sha256(format("byte code 1 {} {} {}", wheel.sha256.hex(), target.build_id, target.prefix)).hex();
+  return "pyc-" +
+         codec::sha256(format("byte code 1 {} {} {}", wheel.sha256.hex(), target.build_id, target.prefix)).hex();
 }
 
 /// The .py files that a wheel puts into the site folder.
@@ -71,17 +73,19 @@ std::vector<Source> sources_of(const WheelInput& wheel, const Target& target) {
   const std::string site = site_packages(target) + "/";
   std::vector<Source> sources;
   for (const codec::ZipEntry& entry : archive.entries) {
-    const std::string path = entry.name.ends_with(".py") ? place_of(entry.name, archive, target, wheel.file).path : std::string();
+    const std::string path =
+        entry.name.ends_with(".py") ? place_of(entry.name, archive, target, wheel.file).path : std::string();
     if (path.starts_with(site)) {
-      sources.push_back({format("wheel-{}/root/{}", wheel.sha256.hex(), entry.name), "/" + path, code_path(path.substr(site.size()), target), entry.size});
+      sources.push_back({format("wheel-{}/root/{}", wheel.sha256.hex(), entry.name), "/" + path,
+                         code_path(path.substr(site.size()), target), entry.size});
     }
   }
   return sources;
 }
 
 /// Compiles one share of the files in a sandbox of its own.
-void run_share(const std::vector<std::string>& lines, const fs::path& scratch, const fs::path& out, const Target& target, store::Store& store,
-               const launch::HostId& id, Events& events) {
+void run_share(const std::vector<std::string>& lines, const fs::path& scratch, const fs::path& out,
+               const Target& target, store::Store& store, const launch::HostId& id, Events& events) {
   if (lines.empty()) {
     return;
   }
@@ -91,14 +95,16 @@ void run_share(const std::vector<std::string>& lines, const fs::path& scratch, c
   options.scratch = scratch;
   options.id = id;
   options.emulate_ownership = false;
-  options.mounts = {{store.root() / "trees", std::string(kInside) + "/trees", true}, {out, std::string(kInside) + "/out", false}};
+  options.mounts = {{store.root() / "trees", std::string(kInside) + "/trees", true},
+                    {out, std::string(kInside) + "/out", false}};
   launch::Sandbox sandbox(std::move(options), events);
   std::string input;
   for (const std::string& line : lines) {
     input += line;
     input += '\0';
   }
-  const launch::SandboxRun ran = sandbox.run({"/usr/bin/python" + target.python, "-S", "-c", kCompile}, {{"PYTHONDONTWRITEBYTECODE", "1"}}, "/", input);
+  const launch::SandboxRun ran = sandbox.run({"/usr/bin/python" + target.python, "-S", "-c", kCompile},
+                                             {{"PYTHONDONTWRITEBYTECODE", "1"}}, "/", input);
   if (!ran.status.ok()) {
     Error error(ErrorKind::Internal, "compile byte code: {}", ran.status.text());
     for (const std::string_view line : split(trim(ran.output), '\n')) {
@@ -114,7 +120,8 @@ std::vector<std::size_t> largest_first(std::span<const WheelInput> wheels) {
   for (std::size_t i = 0; i < wheels.size(); ++i) {
     sized.emplace_back(fs::file_size(wheels[i].path), i);
   }
-  std::sort(sized.begin(), sized.end(), [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
+  std::sort(sized.begin(), sized.end(),
+            [](const auto& a, const auto& b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
   std::vector<std::size_t> order;
   for (const auto& [size, i] : sized) {
     order.push_back(i);
@@ -128,13 +135,14 @@ struct Job {
 };
 
 /// Compiles what the store lacks and keeps it, one tree per wheel.
-void compile_missing(const std::vector<Job>& jobs, std::span<const WheelInput> wheels, const Target& target, store::Store& store,
-                     const launch::HostId& id, Events& events) {
+void compile_missing(const std::vector<Job>& jobs, std::span<const WheelInput> wheels, const Target& target,
+                     store::Store& store, const launch::HostId& id, Events& events) {
   const os::TempDir scratch = store.temp_dir("compile-");
   const fs::path out = scratch.path() / "out";
   os::make_dirs(out, 0755);
   if (::geteuid() == 0) {
-    os::call(::chown, out.c_str(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid)).or_throw("give a folder to the sandbox");
+    os::call(::chown, out.c_str(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid))
+        .or_throw("give a folder to the sandbox");
   }
   struct Weighted {
     std::uint64_t size;
@@ -143,16 +151,20 @@ void compile_missing(const std::vector<Job>& jobs, std::span<const WheelInput> w
   std::vector<Weighted> all;
   for (const Job& job : jobs) {
     for (const Source& s : job.sources) {
-      all.push_back({s.size, format("{}/trees/{}\n{}\n{}/out/{}/{}", kInside, s.tree, s.final, kInside, job.wheel, s.code)});
+      all.push_back(
+          {s.size, format("{}/trees/{}\n{}\n{}/out/{}/{}", kInside, s.tree, s.final, kInside, job.wheel, s.code)});
     }
   }
-  std::sort(all.begin(), all.end(), [](const Weighted& a, const Weighted& b) { return a.size != b.size ? a.size > b.size : a.line < b.line; });
+  std::sort(all.begin(), all.end(),
+            [](const Weighted& a, const Weighted& b) { return a.size != b.size ? a.size > b.size : a.line < b.line; });
   const std::size_t shares = std::clamp<std::size_t>(effective_jobs(0), 1, 8);
   std::vector<std::vector<std::string>> lines(shares);
   for (std::size_t i = 0; i < all.size(); ++i) {
     lines[i % shares].push_back(all[i].line);
   }
-  parallel_for(shares, shares, [&](std::size_t i) { run_share(lines[i], scratch.path() / format("sandbox-{}", i), out, target, store, id, events); });
+  parallel_for(shares, shares, [&](std::size_t i) {
+    run_share(lines[i], scratch.path() / format("sandbox-{}", i), out, target, store, id, events);
+  });
   for (const Job& job : jobs) {
     const fs::path made = out / std::to_string(job.wheel);
     store.ensure_tree(tree_key(wheels[job.wheel], target), [&](const fs::path& into) {
@@ -197,11 +209,11 @@ std::vector<LayerItem> items_of(const std::vector<Source>& sources, const fs::pa
 
 }  // namespace
 
-std::vector<std::vector<LayerItem>> compile(std::span<const WheelInput> wheels, const Target& target, store::Store& store,
-                                            const launch::HostId& id, Events& events) {
+std::vector<std::vector<LayerItem>> compile(std::span<const WheelInput> wheels, const Target& target,
+                                            store::Store& store, const launch::HostId& id, Events& events) {
   std::vector<std::vector<Source>> sources(wheels.size());
   std::vector<Job> jobs;
-  Task task(events, "Unpacking", format("{} wheels", wheels.size()));
+  Task task(events, "Unpacking", counted(wheels.size(), "wheel"));
   const std::vector<std::size_t> order = largest_first(wheels);
   parallel_for(order.size(), 0, [&](std::size_t n) {
     unpack(wheels[order[n]], store, id);
@@ -214,7 +226,7 @@ std::vector<std::vector<LayerItem>> compile(std::span<const WheelInput> wheels, 
     }
   }
   if (!jobs.empty()) {
-    Task compiling(events, "Compiling", format("byte code of {} wheels", jobs.size()));
+    Task compiling(events, "Compiling", "byte code of " + counted(jobs.size(), "wheel"));
     compile_missing(jobs, wheels, target, store, id, events);
     compiling.succeed();
   }

@@ -184,13 +184,14 @@ class Build(support.Case):
     def test_run_step_keeps_owner_and_mode(self):
         project = self.copy()
         self.slipway("build", "--output", f"oci:{self.dir}/layout:small", cwd=project)
-        manifest = None
-        for blob in (self.dir / "layout/blobs/sha256").iterdir():
-            if blob.stat().st_size < 100_000 and blob.read_bytes().startswith(b"{") and b'"layers"' in blob.read_bytes():
-                manifest = json.loads(blob.read_text())
+        blobs = self.dir / "layout/blobs/sha256"
+        blob = lambda descriptor: blobs / descriptor["digest"].split(":")[1]
+        document = json.loads((self.dir / "layout/index.json").read_text())
+        while "manifests" in document:
+            document = json.loads(blob(document["manifests"][0]).read_text())
         found = None
-        for layer in manifest["layers"]:
-            with tarfile.open(self.dir / "layout/blobs/sha256" / layer["digest"].split(":")[1]) as tar:
+        for layer in document["layers"]:
+            with tarfile.open(blob(layer)) as tar:
                 for entry in tar:
                     if entry.name == "opt/made":
                         found = (entry.uid, entry.gid, entry.mode)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 import unittest
 
 import support
@@ -36,23 +37,23 @@ class Faults(support.Case):
 
     def test_wrong_and_short_bytes_are_refused_and_the_next_run_succeeds(self):
         project = self.locked()
-        debs = [line for line in (project / "slipway.lock").read_text().splitlines() if '"jq"' in line]
-        path = debs[0].split('file = "')[1].split('"')[0]
+        deb = next(d for d in tomllib.loads((project / "slipway.lock").read_text())["deb"] if d["name"] == "jq")
+        path = deb["file"]
+        variable = "SLIPWAY_SOURCE_" + deb["source"].upper().replace("-", "_")
         store = self.dir / "store"
         for fault in ({"replace": True}, {"truncate": True}):
             folder = self.dir / f"mirror-{'-'.join(fault)}"
             (folder / path).parent.mkdir(parents=True)
-            size = int(debs[0].split("size = ")[1].split(",")[0])
-            (folder / path).write_bytes(b"x" * (size if "replace" in fault else size // 2))
+            (folder / path).write_bytes(b"x" * (deb["size"] if "replace" in fault else deb["size"] // 2))
             server = subprocess.Popen([sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)],
                                       stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=dict(os.environ, PYTHONUNBUFFERED="1"))
             try:
                 port = server.stdout.readline().decode().split(" port ")[1].split()[0]
-                env = dict(self.env, SLIPWAY_STORE=str(store), SLIPWAY_SOURCE_DEBIAN=f"http://127.0.0.1:{port}")
+                env = dict(self.env, SLIPWAY_STORE=str(store), **{variable: f"http://127.0.0.1:{port}"})
                 # Everything else is there already; only this one must come from the lying mirror.
                 self.slipway("build", cwd=project, env=dict(self.env, SLIPWAY_STORE=str(store)))
                 self.slipway("rm", "faults:latest", cwd=project, env=env)
-                blob = store / "blobs/sha256" / debs[0].split('sha256 = "')[1][:64]
+                blob = store / "blobs/sha256" / deb["sha256"]
                 blob.unlink()
                 for tree in (store / "trees").glob("*"):
                     support.remove_tree(tree)
