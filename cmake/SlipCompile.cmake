@@ -6,8 +6,6 @@ target_compile_options(slip_compile INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Woverloaded-virtual -Wswitch-enum
   # gcc 12 -O2 reports a false -Wrestrict on `"/" + s`.
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
-  # gcc 12 -O2 takes nlohmann's iterators over temporaries for uninitialised; clang and valgrind find nothing.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   $<$<BOOL:${SLIP_DEV}>:-Werror>)
 if(SLIP_SANITIZE)
   target_compile_options(slip_compile INTERFACE -fsanitize=${SLIP_SANITIZE} -fno-omit-frame-pointer)
