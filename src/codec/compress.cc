@@ -16,8 +16,8 @@ namespace {
 constexpr int kLevel = 6;
 constexpr std::array<std::uint8_t, 10> kGzipHeader = {0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff};
 constexpr std::size_t kBuffer = 256 * 1024;
-constexpr std::uint64_t kWholeBuffer = 16u << 20;      // streams up to this size are inflated in one call
-constexpr std::uint64_t kXzMemory = 512u << 20;        // xz -9 needs 65 MiB; the rest is for odd third parties
+constexpr std::uint64_t kWholeBuffer = 16u << 20;  // streams up to this size are inflated in one call
+constexpr std::uint64_t kXzMemory = 512u << 20;    // xz -9 needs 65 MiB; the rest is for odd third parties
 
 void put_le32(std::string& out, std::uint32_t value) {
   for (int shift = 0; shift < 32; shift += 8) {
@@ -25,7 +25,9 @@ void put_le32(std::string& out, std::uint32_t value) {
   }
 }
 
-Error corrupt(const std::string& name, std::string_view what) { return {ErrorKind::Corrupt, "unpack {}: {}", name, what}; }
+Error corrupt(const std::string& name, std::string_view what) {
+  return {ErrorKind::Corrupt, "unpack {}: {}", name, what};
+}
 
 /// Reads ahead from a source and hands out what it has.
 class Input {
@@ -42,7 +44,8 @@ class Input {
   /// At least `n` bytes if the source has them.
   ByteView peek(std::size_t n) {
     while (end_ - at_ < n) {
-      std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(at_), buffer_.begin() + static_cast<std::ptrdiff_t>(end_), buffer_.begin());
+      std::copy(buffer_.begin() + static_cast<std::ptrdiff_t>(at_), buffer_.begin() + static_cast<std::ptrdiff_t>(end_),
+                buffer_.begin());
       end_ -= at_;
       at_ = 0;
       const std::size_t got = from_.read(std::span(buffer_).subspan(end_));
@@ -160,7 +163,8 @@ struct FreeZstd {
 
 class ZstdSource final : public Source {
  public:
-  ZstdSource(std::unique_ptr<Input> in, std::string name) : in_(std::move(in)), name_(std::move(name)), context_(ZSTD_createDCtx()) {}
+  ZstdSource(std::unique_ptr<Input> in, std::string name)
+      : in_(std::move(in)), name_(std::move(name)), context_(ZSTD_createDCtx()) {}
   std::size_t read(std::span<std::uint8_t> into) override {
     ZSTD_outBuffer out{into.data(), into.size(), 0};
     while (out.pos == 0 && out.size > 0) {
@@ -210,7 +214,8 @@ Bytes Deflater::gzip_member(ByteView plain) const {
   const std::size_t bound = libdeflate_deflate_compress_bound(state_->compressor.get(), plain.size());
   Bytes out(kGzipHeader.size() + bound + 8);
   std::copy(kGzipHeader.begin(), kGzipHeader.end(), out.begin());
-  const std::size_t n = libdeflate_deflate_compress(state_->compressor.get(), plain.data(), plain.size(), out.data() + kGzipHeader.size(), bound);
+  const std::size_t n = libdeflate_deflate_compress(state_->compressor.get(), plain.data(), plain.size(),
+                                                    out.data() + kGzipHeader.size(), bound);
   SLIP_CHECK(n != 0);
   out.resize(kGzipHeader.size() + n);
   const std::string trailer = gzip_trailer(crc32(0, plain), plain.size());
@@ -218,7 +223,9 @@ Bytes Deflater::gzip_member(ByteView plain) const {
   return out;
 }
 
-std::uint32_t crc32(std::uint32_t so_far, ByteView bytes) noexcept { return libdeflate_crc32(so_far, bytes.data(), bytes.size()); }
+std::uint32_t crc32(std::uint32_t so_far, ByteView bytes) noexcept {
+  return libdeflate_crc32(so_far, bytes.data(), bytes.size());
+}
 
 ByteView gzip_header() noexcept { return kGzipHeader; }
 
@@ -252,7 +259,8 @@ void inflate_exact(Source& packed, std::uint64_t size, std::uint32_t crc, Sink& 
     result = ::inflate(&stream, Z_NO_FLUSH);
     const ByteView got = ByteView(plain).first(plain.size() - stream.avail_out);
     total += got.size();
-    if ((result != Z_OK && result != Z_STREAM_END) || total > size || (got.empty() && result != Z_STREAM_END && stream.avail_in != 0)) {
+    if ((result != Z_OK && result != Z_STREAM_END) || total > size ||
+        (got.empty() && result != Z_STREAM_END && stream.avail_in != 0)) {
       throw corrupt(what, "not the DEFLATE stream its archive promises");
     }
     seen = crc32(seen, got);
@@ -269,14 +277,16 @@ void inflate_exact(ByteView packed, std::uint64_t size, std::uint32_t crc, Sink&
     inflate_exact(source, size, crc, out, what);
     return;
   }
-  thread_local const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> inflater(libdeflate_alloc_decompressor());
+  thread_local const std::unique_ptr<libdeflate_decompressor, FreeDecompressor> inflater(
+      libdeflate_alloc_decompressor());
   thread_local Bytes plain;
   plain.resize(std::max<std::size_t>(plain.size(), size + 1));
   std::size_t used = 0;
   std::size_t got = 0;
   const libdeflate_result result =
       libdeflate_deflate_decompress_ex(inflater.get(), packed.data(), packed.size(), plain.data(), size, &used, &got);
-  if (result != LIBDEFLATE_SUCCESS || used != packed.size() || got != size || crc32(0, ByteView(plain).first(size)) != crc) {
+  if (result != LIBDEFLATE_SUCCESS || used != packed.size() || got != size ||
+      crc32(0, ByteView(plain).first(size)) != crc) {
     throw corrupt(what, "not the DEFLATE stream its archive promises");
   }
   out.write(ByteView(plain).first(size));

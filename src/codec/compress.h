@@ -35,7 +35,8 @@ std::string gzip_trailer(std::uint32_t crc, std::uint64_t size);
 /// "libdeflate/1.14/6": library, its version at run time, level.
 std::string deflater_id();
 
-/// Inflates one raw DEFLATE stream that must end exactly at the end of `packed` and give exactly `size` bytes with `crc`.
+/// Inflates one raw DEFLATE stream that must end exactly at the end of `packed` and give exactly `size` bytes with
+/// `crc`.
 /// @throws Error Corrupt naming `what`
 void inflate_exact(ByteView packed, std::uint64_t size, std::uint32_t crc, Sink& out, const std::string& what);
 

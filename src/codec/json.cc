@@ -56,7 +56,8 @@ void refuse_floats(const Json& json) {
 
 Json parse_json(std::string_view text, std::string_view name, const JsonLimits& limits) {
   if (text.size() > limits.max_size) {
-    throw Error(ErrorKind::Invalid, "{}: {} bytes are more than the {} that are allowed", name, text.size(), limits.max_size);
+    throw Error(ErrorKind::Invalid, "{}: {} bytes are more than the {} that are allowed", name, text.size(),
+                limits.max_size);
   }
   if (const std::size_t at = too_deep(text, limits.max_depth); at != std::string_view::npos) {
     fail_at(text, name, at, format("nested more than {} deep", limits.max_depth));

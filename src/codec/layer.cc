@@ -23,7 +23,8 @@ std::string stored_name(const TarEntry& entry) {
 /// One open file of the host, read or copied in pieces.
 class HostFile {
  public:
-  explicit HostFile(const std::filesystem::path& path) : name_(path.string()), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
+  explicit HostFile(const std::filesystem::path& path)
+      : name_(path.string()), fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     if (fd_ < 0) {
       const int why = errno;
       throw Error(why == ENOENT ? ErrorKind::NotFound : ErrorKind::Denied, "open `{}`: {}", name_, errno_text(why));
@@ -130,7 +131,8 @@ class LayerWriter {
     out_.write(gzip_header());
     const HostFile archive(content.archive);
     for (std::uint64_t done = 0; done < content.compressed_size;) {
-      const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), content.compressed_size - done));
+      const std::size_t want =
+          static_cast<std::size_t>(std::min<std::uint64_t>(buffer_.size(), content.compressed_size - done));
       const std::size_t n = archive.read_at(std::span(buffer_).first(want), content.offset + done);
       if (n == 0) {
         throw Error(ErrorKind::Corrupt, "`{}` ends inside `{}`", content.archive.string(), item.entry.path);
@@ -151,7 +153,8 @@ class LayerWriter {
     }
     check_size(item, at);
     if (crc != content.crc32) {
-      throw Error(ErrorKind::Corrupt, "`{}` in the store differs from `{}`", content.plain.string(), content.archive.string());
+      throw Error(ErrorKind::Corrupt, "`{}` in the store differs from `{}`", content.plain.string(),
+                  content.archive.string());
     }
     tar_size_ += at;
   }

@@ -44,14 +44,15 @@ struct LayerItem {
 };
 
 struct EncodedLayer {
-  Digest digest;                     ///< of the compressed bytes
-  Digest diff_id;                    ///< of the tar
-  std::uint64_t size = 0;            ///< compressed bytes
-  std::uint64_t size_unpacked = 0;   ///< tar bytes
+  Digest digest;                    ///< of the compressed bytes
+  Digest diff_id;                   ///< of the tar
+  std::uint64_t size = 0;           ///< compressed bytes
+  std::uint64_t size_unpacked = 0;  ///< tar bytes
   bool operator==(const EncodedLayer&) const = default;
 };
 
-/// Name, version and level of the encoder: part of every layer key and of the lock ("gzip-members/1 libdeflate/1.14/6").
+/// Name, version and level of the encoder: part of every layer key and of the lock ("gzip-members/1
+/// libdeflate/1.14/6").
 std::string encoder_id();
 
 /// Writes one gzip-compressed OCI layer: a concatenation of gzip members, cut into fixed blocks of 1 MiB of tar,

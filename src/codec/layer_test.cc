@@ -111,7 +111,8 @@ TEST_F(LayerTest, SplicedLayerIsWhatTheOtherToolsRead) {
   const fs::path layer = write("layer.tar.gz", as_text(out.data));
   EXPECT_EQ(shell("gzip -dc " + layer.string() + " | sha256sum").substr(0, 64), encoded.diff_id.hex());
   EXPECT_EQ(shell("gzip -dc " + layer.string() + " | wc -c"), std::to_string(encoded.size_unpacked) + "\n");
-  EXPECT_EQ(shell("tar -tzf " + layer.string()), "pkg/\npkg/big.py\npkg/empty.py\npkg/run\npkg/stored.bin\npkg/zip64.txt\n");
+  EXPECT_EQ(shell("tar -tzf " + layer.string()),
+            "pkg/\npkg/big.py\npkg/empty.py\npkg/run\npkg/stored.bin\npkg/zip64.txt\n");
   EXPECT_EQ(shell("tar -xzOf " + layer.string() + " pkg/big.py | wc -c"), "2700000\n");
   EXPECT_LT(encoded.size, 20000U);  // the archive's own compression was kept
 
@@ -167,12 +168,32 @@ TEST_F(LayerTest, AFileThatChangedItsSizeIsAnError) {
 TEST(Tar, ReadsBackWhatItWrites) {
   std::vector<TarEntry> entries = {
       {"usr", FileType::Directory, 0755, 0, 0, 0, 1, "", 0, 0, {}},
-      {"usr/" + std::string(140, 'x') + "/" + std::string(90, 'y'), FileType::Regular, 04755, 1, 2, 600, 99, "", 0, 0, {}},
+      {"usr/" + std::string(140, 'x') + "/" + std::string(90, 'y'),
+       FileType::Regular,
+       04755,
+       1,
+       2,
+       600,
+       99,
+       "",
+       0,
+       0,
+       {}},
       {"usr/" + std::string(300, 'z'), FileType::Regular, 0644, 3000000, 5000000, 0, 99, "", 0, 0, {}},
       {"usr/h\xc3\xa9", FileType::Symlink, 0777, 0, 0, 0, 0, std::string(200, 't'), 0, 0, {}},
       {"usr/link", FileType::HardLink, 0644, 0, 0, 0, 5, "usr/other", 0, 0, {}},
       {"usr/null", FileType::CharDevice, 0666, 0, 0, 0, 5, "", 1, 3, {}},
-      {"usr/ping", FileType::Regular, 0755, 0, 0, 3, 5, "", 0, 0, {{"security.capability", std::string("\1\0\0\2", 4)}}},
+      {"usr/ping",
+       FileType::Regular,
+       0755,
+       0,
+       0,
+       3,
+       5,
+       "",
+       0,
+       0,
+       {{"security.capability", std::string("\1\0\0\2", 4)}}},
   };
   std::string archive;
   for (const TarEntry& entry : entries) {
@@ -219,7 +240,9 @@ TEST(Compress, OpensWhatOtherToolsWrite) {
   fs::create_directories(dir);
   std::ofstream(dir / "plain", std::ios::binary) << plain;
   for (const char* command : {"gzip -c", "xz -c", "zstd -qc", "cat"}) {
-    ASSERT_EQ(std::system((std::string(command) + " " + (dir / "plain").string() + " > " + (dir / "packed").string()).c_str()), 0);
+    ASSERT_EQ(std::system(
+                  (std::string(command) + " " + (dir / "plain").string() + " > " + (dir / "packed").string()).c_str()),
+              0);
     std::ifstream in(dir / "packed", std::ios::binary);
     const std::string packed{std::istreambuf_iterator<char>(in), {}};
     MemorySource source(as_bytes(packed));

@@ -17,8 +17,9 @@ struct Field {
   std::size_t at;
   std::size_t size;
 };
-constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12}, kMtime{136, 12}, kChecksum{148, 8},
-    kType{156, 1}, kLink{157, 100}, kMagic{257, 6}, kVersion{263, 2}, kMajor{329, 8}, kMinor{337, 8}, kPrefix{345, 155};
+constexpr Field kName{0, 100}, kMode{100, 8}, kUid{108, 8}, kGid{116, 8}, kSize{124, 12}, kMtime{136, 12},
+    kChecksum{148, 8}, kType{156, 1}, kLink{157, 100}, kMagic{257, 6}, kVersion{263, 2}, kMajor{329, 8}, kMinor{337, 8},
+    kPrefix{345, 155};
 
 using Block = std::array<char, kBlock>;
 

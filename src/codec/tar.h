@@ -22,9 +22,9 @@ struct TarEntry {
   std::uint32_t mode = 0644;  ///< permission bits, 07777
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
-  std::uint64_t size = 0;     ///< bytes of content; 0 for everything but Regular
-  std::int64_t mtime = 0;     ///< seconds since 1970 UTC
-  std::string link;           ///< Symlink: the target text; HardLink: the path of an earlier entry
+  std::uint64_t size = 0;  ///< bytes of content; 0 for everything but Regular
+  std::int64_t mtime = 0;  ///< seconds since 1970 UTC
+  std::string link;        ///< Symlink: the target text; HardLink: the path of an earlier entry
   std::uint32_t dev_major = 0;
   std::uint32_t dev_minor = 0;
   std::map<std::string, std::string> xattrs;  ///< name → raw value

@@ -36,14 +36,16 @@ struct TarReader::State {
 
   Source& from;
   TarLimits limits;
-  std::uint64_t offset = 0;     ///< of the next byte in the archive
-  std::uint64_t left = 0;       ///< content bytes of the current entry not yet read
-  std::uint64_t padding = 0;    ///< bytes behind them
+  std::uint64_t offset = 0;   ///< of the next byte in the archive
+  std::uint64_t left = 0;     ///< content bytes of the current entry not yet read
+  std::uint64_t padding = 0;  ///< bytes behind them
   std::uint64_t entries = 0;
   std::uint64_t total = 0;
   bool done = false;
 
-  [[noreturn]] void fail(const std::string& what) const { throw Error(ErrorKind::Invalid, "tar archive at byte {}: {}", offset, what); }
+  [[noreturn]] void fail(const std::string& what) const {
+    throw Error(ErrorKind::Invalid, "tar archive at byte {}: {}", offset, what);
+  }
 
   bool read_block(Block& block) {
     const std::size_t n = read_full(from, block);
@@ -57,7 +59,8 @@ struct TarReader::State {
   void skip(std::uint64_t n) {
     std::array<std::uint8_t, 16384> buffer;
     while (n > 0) {
-      const std::size_t got = from.read(std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, buffer.size()))));
+      const std::size_t got =
+          from.read(std::span(buffer).first(static_cast<std::size_t>(std::min<std::uint64_t>(n, buffer.size()))));
       if (got == 0) {
         fail("it ends inside an entry");
       }
@@ -297,7 +300,8 @@ class EntrySource final : public Source {
 }  // namespace
 
 TarReader::TarReader(Source& from, const TarLimits& limits)
-    : state_(std::make_unique<State>(from, limits)), content_(std::make_unique<EntrySource>(from, state_->left, state_->offset)) {}
+    : state_(std::make_unique<State>(from, limits)),
+      content_(std::make_unique<EntrySource>(from, state_->left, state_->offset)) {}
 TarReader::~TarReader() = default;
 
 std::optional<TarEntry> TarReader::next() {

@@ -16,9 +16,7 @@ using Bytes = std::vector<std::uint8_t>;
 inline ByteView as_bytes(std::string_view s) noexcept {
   return {reinterpret_cast<const std::uint8_t*>(s.data()), s.size()};
 }
-inline std::string_view as_text(ByteView b) noexcept {
-  return {reinterpret_cast<const char*>(b.data()), b.size()};
-}
+inline std::string_view as_text(ByteView b) noexcept { return {reinterpret_cast<const char*>(b.data()), b.size()}; }
 
 /// Where bytes go. write() takes all of them or throws.
 class Sink {

@@ -12,9 +12,7 @@
 namespace slip {
 namespace {
 
-TEST(Format, CountsFieldsNotEscapedBraces) {
-  EXPECT_EQ(format("{{}} {} {:>3}", 1, 2), "{} 1   2");
-}
+TEST(Format, CountsFieldsNotEscapedBraces) { EXPECT_EQ(format("{{}} {} {:>3}", 1, 2), "{} 1   2"); }
 
 TEST(Error, KeepsTheChainOutermostFirstAndHintsOnce) {
   Error e(ErrorKind::NotFound, "open {}", "a.deb");
@@ -80,7 +78,13 @@ TEST(Parallel, RunsEachIndexOnceAndPassesTheFirstExceptionOn) {
   for (const auto& n : seen) {
     EXPECT_EQ(n, 1);
   }
-  EXPECT_THROW(parallel_for(10, 3, [](std::size_t i) { if (i == 4) { throw std::runtime_error("four"); } }), std::runtime_error);
+  EXPECT_THROW(parallel_for(10, 3,
+                            [](std::size_t i) {
+                              if (i == 4) {
+                                throw std::runtime_error("four");
+                              }
+                            }),
+               std::runtime_error);
   parallel_for(0, 3, [](std::size_t) { FAIL(); });
 }
 

@@ -18,7 +18,8 @@ struct CheckedFormat {
   fmt::format_string<Args...> text;
 
   template <std::size_t N>
-  consteval CheckedFormat(const char (&s)[N]) : text(s) {  // NOLINT(google-explicit-constructor): call sites pass literals
+  consteval CheckedFormat(const char (&s)[N])
+      : text(s) {  // NOLINT(google-explicit-constructor): call sites pass literals
     std::size_t fields = 0;
     for (std::size_t i = 0; i + 1 < N; ++i) {
       if (s[i] != '{') {

@@ -160,7 +160,8 @@ class DataReader {
       if (entry.type == FileType::HardLink) {
         entry.link = merged_path(entry.link, false);
       }
-      if (entry.type == FileType::Symlink && shipped.find('/') == std::string::npos && merged_path(shipped, true) != shipped) {
+      if (entry.type == FileType::Symlink && shipped.find('/') == std::string::npos &&
+          merged_path(shipped, true) != shipped) {
         return;  // the release's own usr-merge links are in the skeleton
       }
     }
@@ -175,16 +176,15 @@ class DataReader {
         break;
       case FileType::HardLink:
         if (!types_.contains(entry.link) || types_.at(entry.link) != FileType::Regular) {
-          throw Error(ErrorKind::Invalid, "`{}` links `/{}` to `/{}`, which it does not ship", name_, printable(entry.path),
-                      printable(entry.link));
+          throw Error(ErrorKind::Invalid, "`{}` links `/{}` to `/{}`, which it does not ship", name_,
+                      printable(entry.path), printable(entry.link));
         }
         break;
       case FileType::Symlink:
       case FileType::CharDevice:
       case FileType::BlockDevice:
       case FileType::Directory:
-      case FileType::Fifo:
-        break;
+      case FileType::Fifo: break;
     }
     types_[entry.path] = entry.type;
     LayerItem item{std::move(entry), codec::NoContent{}};
@@ -197,10 +197,12 @@ class DataReader {
     if (known != types_.end() && (known->second != FileType::Directory || entry.type != FileType::Directory)) {
       throw Error(ErrorKind::Invalid, "`{}` ships `/{}` twice", name_, printable(entry.path));
     }
-    for (std::size_t slash = entry.path.find('/'); slash != std::string::npos; slash = entry.path.find('/', slash + 1)) {
+    for (std::size_t slash = entry.path.find('/'); slash != std::string::npos;
+         slash = entry.path.find('/', slash + 1)) {
       const auto parent = types_.find(entry.path.substr(0, slash));
       if (parent != types_.end() && parent->second != FileType::Directory) {
-        throw Error(ErrorKind::Invalid, "`{}` ships `/{}` below a path that is no folder", name_, printable(entry.path));
+        throw Error(ErrorKind::Invalid, "`{}` ships `/{}` below a path that is no folder", name_,
+                    printable(entry.path));
       }
     }
   }
@@ -210,8 +212,9 @@ class DataReader {
     if (folders_.insert(path.parent_path().string()).second) {
       os::make_dirs(path.parent_path(), 0755);
     }
-    const os::Fd fd(static_cast<int>(os::call(::open, path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
-                                         .or_throw("write `{}`", path.string())));
+    const os::Fd fd(
+        static_cast<int>(os::call(::open, path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
+                             .or_throw("write `{}`", path.string())));
     const auto conffile = conffiles_.find("/" + shipped);
     const bool hash = make_md5sums_ || conffile != conffiles_.end();
     Md5 md5;
@@ -381,8 +384,8 @@ Unpacked read_deb(const std::filesystem::path& deb_file, const std::filesystem::
   return package;
 }
 
-Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, const std::string& release, store::Store& store,
-                const launch::HostId& owner) {
+Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, const std::string& release,
+                store::Store& store, const launch::HostId& owner) {
   const bool merged = release_facts(release).merged_usr;
   const bool root = ::geteuid() == 0;
   std::string key = "deb-" + sha256.hex() + (merged ? "-2m" : "-2s");
@@ -393,8 +396,8 @@ Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, con
     const Unpacked package = read_deb(deb_file, into, merged, root ? std::optional(owner) : std::nullopt);
     const std::string manifest = write_manifest(package);
     const std::filesystem::path path = into / "manifest";
-    const os::Fd fd(static_cast<int>(
-        os::call(::open, path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600).or_throw("write `{}`", path.string())));
+    const os::Fd fd(static_cast<int>(os::call(::open, path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)
+                                         .or_throw("write `{}`", path.string())));
     os::FdSink(fd.get(), path.string()).write(as_bytes(manifest));
   });
   return read_manifest(os::read_file(tree / "manifest"), tree);

@@ -91,7 +91,8 @@ TEST_F(Deb, files_lie_on_the_disk_and_everything_else_in_items) {
                                                  {entry("etc/pipe", FileType::Fifo, 0600), ""},
                                                  {entry("etc/null", FileType::CharDevice, 0666), ""}}));
   EXPECT_THAT(paths(package), ElementsAre("etc", "etc/demo", "etc/empty", "etc/link", "etc/null", "etc/pipe"));
-  EXPECT_THAT(package.shipped, ElementsAre("/.", "/etc", "/etc/demo", "/etc/empty", "/etc/link", "/etc/pipe", "/etc/null"));
+  EXPECT_THAT(package.shipped,
+              ElementsAre("/.", "/etc", "/etc/demo", "/etc/empty", "/etc/link", "/etc/pipe", "/etc/null"));
   const fs::path root = package.folder / "root";
   EXPECT_EQ(os::read_file(root / "etc/demo"), "x");
   EXPECT_EQ(std::get<codec::FileContent>(package.items[1].content).path, root / "etc/demo");
@@ -104,11 +105,11 @@ TEST_F(Deb, files_lie_on_the_disk_and_everything_else_in_items) {
 }
 
 TEST_F(Deb, set_id_bits_go_from_files_and_stay_on_folders) {
-  const Unpacked package = read(write(
-      kControl, {{entry("d", FileType::Directory, 02775), ""}, {entry("d/su", FileType::Regular, 06755), "x"}}));
+  const Unpacked package = read(
+      write(kControl, {{entry("d", FileType::Directory, 02775), ""}, {entry("d/su", FileType::Regular, 06755), "x"}}));
   EXPECT_EQ(package.items[0].entry.mode, 02775U);
   EXPECT_EQ(package.items[1].entry.mode, 0755U);
-  struct stat there {};
+  struct stat there{};
   ASSERT_EQ(::stat((package.folder / "root/d/su").c_str(), &there), 0);
   EXPECT_EQ(there.st_mode & 07777, 0755U);
 }
@@ -129,13 +130,14 @@ TEST_F(Deb, the_first_of_hard_links_holds_the_bytes) {
 }
 
 TEST_F(Deb, merged_usr_moves_paths_but_not_what_dpkg_records) {
-  const std::vector<std::pair<TarEntry, std::string>> data = {{entry("bin", FileType::Directory, 0755), ""},
-                                                              {entry("bin/sh", FileType::Regular, 0755), "x"},
-                                                              {entry("bin/rsh", FileType::HardLink, 0755, "bin/sh"), ""},
-                                                              {entry("lib64", FileType::Symlink, 0777, "usr/lib64"), ""},
-                                                              {entry("libexec", FileType::Directory, 0755), ""},
-                                                              {entry("usr/bin", FileType::Directory, 0755), ""},
-                                                              {entry("usr/bin/x", FileType::Regular, 0755), "y"}};
+  const std::vector<std::pair<TarEntry, std::string>> data = {
+      {entry("bin", FileType::Directory, 0755), ""},
+      {entry("bin/sh", FileType::Regular, 0755), "x"},
+      {entry("bin/rsh", FileType::HardLink, 0755, "bin/sh"), ""},
+      {entry("lib64", FileType::Symlink, 0777, "usr/lib64"), ""},
+      {entry("libexec", FileType::Directory, 0755), ""},
+      {entry("usr/bin", FileType::Directory, 0755), ""},
+      {entry("usr/bin/x", FileType::Regular, 0755), "y"}};
   const fs::path deb = write(kControl, data);
   const Unpacked merged = read(deb, true);
   EXPECT_THAT(paths(merged), ElementsAre("libexec", "usr/bin", "usr/bin/rsh", "usr/bin/sh", "usr/bin/x"));
@@ -153,9 +155,10 @@ TEST_F(Deb, rare_folders_bring_their_link) {
 }
 
 TEST_F(Deb, configuration_files_and_missing_md5sums) {
-  const Unpacked package = read(write(kControl, {{entry("etc/demo", FileType::Regular, 0644), "x\n"},
-                                                 {entry("usr/demo", FileType::Regular, 0644), "y\n"}},
-                                      {{"conffiles", "/etc/demo\nremove-on-upgrade /etc/old\n"}}));
+  const Unpacked package = read(
+      write(kControl,
+            {{entry("etc/demo", FileType::Regular, 0644), "x\n"}, {entry("usr/demo", FileType::Regular, 0644), "y\n"}},
+            {{"conffiles", "/etc/demo\nremove-on-upgrade /etc/old\n"}}));
   EXPECT_THAT(package.conffiles, ElementsAre(testing::Pair("/etc/demo", "401b30e3b8b5d629635a5c613cdb7919"),
                                              testing::Pair("/etc/old", "newconffile remove-on-upgrade")));
   ASSERT_NE(package.control_file("md5sums"), nullptr);
@@ -166,7 +169,8 @@ TEST_F(Deb, archives_that_mean_harm_are_refused) {
   expect_invalid({{entry("a", FileType::Symlink, 0777, "/etc"), ""}, {entry("a/passwd", FileType::Regular, 0644), "x"}},
                  "below a path that is no folder");
   expect_invalid({{entry("a", FileType::Regular, 0644), "x"}, {entry("a", FileType::Regular, 0644), "y"}}, "twice");
-  expect_invalid({{entry("a", FileType::Directory, 0755), ""}, {entry("a", FileType::Symlink, 0777, "/etc"), ""}}, "twice");
+  expect_invalid({{entry("a", FileType::Directory, 0755), ""}, {entry("a", FileType::Symlink, 0777, "/etc"), ""}},
+                 "twice");
   expect_invalid({{entry("a", FileType::HardLink, 0644, "etc/shadow"), ""}}, "which it does not ship");
   expect_invalid({{entry("a\nb", FileType::Regular, 0644), "x"}}, "line break");
   EXPECT_THROW(read(write("Package: ../x\nVersion: 1\nArchitecture: all\n", {})), Error);
@@ -179,9 +183,10 @@ TEST_F(Deb, archives_that_mean_harm_are_refused) {
 }
 
 TEST_F(Deb, a_manifest_gives_back_what_was_written) {
-  const Unpacked package = read(write(kControl, {{entry("etc", FileType::Directory, 0755), ""},
-                                                 {entry("etc/demo", FileType::Regular, 0640), "x"},
-                                                 {entry("etc/link", FileType::Symlink, 0777, "demo"), ""}},
+  const Unpacked package = read(write(kControl,
+                                      {{entry("etc", FileType::Directory, 0755), ""},
+                                       {entry("etc/demo", FileType::Regular, 0640), "x"},
+                                       {entry("etc/link", FileType::Symlink, 0777, "demo"), ""}},
                                       {{"postinst", "#!/bin/sh\n"}, {"conffiles", "/etc/demo\n"}}));
   const std::string manifest = write_manifest(package);
   const Unpacked again = read_manifest(manifest, package.folder);
@@ -212,7 +217,7 @@ TEST_F(Deb, the_store_keeps_a_tree_per_package) {
   ASSERT_EQ(second.items.size(), 1U);
   EXPECT_EQ(os::read_file(std::get<codec::FileContent>(second.items[0].content).path), "x");
   if (::geteuid() == 0) {
-    struct stat there {};
+    struct stat there{};
     ASSERT_EQ(::stat((first.folder / "root/usr/demo").c_str(), &there), 0);
     EXPECT_EQ(there.st_uid, 65432U);
   }
@@ -225,13 +230,15 @@ TEST_F(Deb, dpkg_deb_packages_are_read_as_dpkg_deb_lists_them) {
   const fs::path tree = folder_.path() / "build";
   os::make_dirs(tree / "DEBIAN");
   os::make_dirs(tree / "usr/share/demo with blank");
-  os::write_file(tree / "DEBIAN/control", "Package: demo\nVersion: 1\nArchitecture: all\nMaintainer: a <a@example>\nDescription: d\n");
+  os::write_file(tree / "DEBIAN/control",
+                 "Package: demo\nVersion: 1\nArchitecture: all\nMaintainer: a <a@example>\nDescription: d\n");
   os::write_file(tree / "usr/share/demo with blank/file", std::string(100'000, 'x'));
   fs::create_symlink("file", tree / "usr/share/demo with blank/link");
   for (const char* compression : {"xz", "gzip", "zstd", "none"}) {
     const fs::path deb = folder_.path() / (std::string(compression) + ".deb");
     os::Command build;
-    build.argv = {"dpkg-deb", "--root-owner-group", std::string("-Z") + compression, "--build", tree.string(), deb.string()};
+    build.argv = {"dpkg-deb", "--root-owner-group", std::string("-Z") + compression,
+                  "--build",  tree.string(),        deb.string()};
     os::run_checked(build);
     const Unpacked package = read(deb);
     os::Command list;
@@ -257,7 +264,8 @@ TEST(skeleton, has_the_links_of_merged_releases_only) {
     return found;
   };
   EXPECT_THAT(links("bullseye"), ElementsAre());
-  EXPECT_THAT(links("bookworm"), ElementsAre("bin -> usr/bin", "lib -> usr/lib", "lib64 -> usr/lib64", "sbin -> usr/sbin"));
+  EXPECT_THAT(links("bookworm"),
+              ElementsAre("bin -> usr/bin", "lib -> usr/lib", "lib64 -> usr/lib64", "sbin -> usr/sbin"));
 }
 
 }  // namespace

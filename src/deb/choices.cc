@@ -9,7 +9,8 @@ namespace slip::deb {
 namespace {
 
 int rank_of(std::string_view priority) {
-  static const std::map<std::string_view, int> ranks = {{"required", 0}, {"important", 1}, {"standard", 2}, {"optional", 3}};
+  static const std::map<std::string_view, int> ranks = {
+      {"required", 0}, {"important", 1}, {"standard", 2}, {"optional", 3}};
   const auto found = ranks.find(priority);
   return found == ranks.end() ? 4 : found->second;
 }
@@ -56,7 +57,8 @@ class Walk {
       return true;
     }
     const auto found = provided_.find(dependency.name);
-    return found != provided_.end() && std::any_of(found->second.begin(), found->second.end(), [&](const std::string& version) {
+    return found != provided_.end() &&
+           std::any_of(found->second.begin(), found->second.end(), [&](const std::string& version) {
              return dependency.relation == Relation::Any ||
                     (!version.empty() && satisfies(version, dependency.relation, dependency.version));
            });

@@ -12,7 +12,8 @@ namespace {
 char lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 bool same_name(std::string_view a, std::string_view b) noexcept {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
+  return a.size() == b.size() &&
+         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 /// "multi-arch" → "Multi-Arch", so that a map can be asked by one spelling. MD5sum and SHA256 keep theirs.
@@ -29,7 +30,8 @@ std::string usual_name(std::string_view name) {
 }
 
 bool is_name_character(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.' || (c >= 'A' && c <= 'Z') || c == '_';
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '-' || c == '.' ||
+         (c >= 'A' && c <= 'Z') || c == '_';
 }
 
 }  // namespace
@@ -50,9 +52,7 @@ bool Paragraph::has(std::string_view name) const noexcept {
 ControlReader::ControlReader(std::string_view text, std::string name, ControlLimits limits)
     : rest_(text), name_(std::move(name)), limits_(limits) {}
 
-void ControlReader::fail(std::string what) const {
-  throw Error(ErrorKind::Invalid, "{}:{}: {}", name_, line_, what);
-}
+void ControlReader::fail(std::string what) const { throw Error(ErrorKind::Invalid, "{}:{}: {}", name_, line_, what); }
 
 bool ControlReader::next_line(std::string_view& line) {
   if (rest_.empty()) {
@@ -92,7 +92,8 @@ bool ControlReader::next(Paragraph& into) {
       continue;
     }
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || colon == 0 || line.substr(0, colon).find_first_of(" \t") != std::string_view::npos) {
+    if (colon == std::string_view::npos || colon == 0 ||
+        line.substr(0, colon).find_first_of(" \t") != std::string_view::npos) {
       fail(format("`{}` is no field", printable(line.substr(0, 80))));
     }
     if (into.fields_.empty()) {
@@ -223,8 +224,9 @@ class DependencyParser {
     };
     Relation found = Relation::Any;
     // "<" and ">" alone are the old spellings of "<=" and ">=".
-    if (eat("<<", Relation::Earlier, found) || eat("<=", Relation::EarlierEqual, found) || eat(">>", Relation::Later, found) ||
-        eat(">=", Relation::LaterEqual, found) || eat("=", Relation::Equal, found) || eat("<", Relation::EarlierEqual, found) ||
+    if (eat("<<", Relation::Earlier, found) || eat("<=", Relation::EarlierEqual, found) ||
+        eat(">>", Relation::Later, found) || eat(">=", Relation::LaterEqual, found) ||
+        eat("=", Relation::Equal, found) || eat("<", Relation::EarlierEqual, found) ||
         eat(">", Relation::LaterEqual, found)) {
       return found;
     }

@@ -20,7 +20,9 @@ class Paragraph {
   [[nodiscard]] std::string_view get(std::string_view name) const noexcept;
   [[nodiscard]] bool has(std::string_view name) const noexcept;
   /// Fields as written, in order.
-  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& fields() const noexcept { return fields_; }
+  [[nodiscard]] const std::vector<std::pair<std::string_view, std::string_view>>& fields() const noexcept {
+    return fields_;
+  }
   [[nodiscard]] std::size_t line() const noexcept { return line_; }  ///< where it starts, from 1
 
  private:
@@ -31,8 +33,8 @@ class Paragraph {
 
 /// What a control file may cost us.
 struct ControlLimits {
-  std::size_t max_fields = 200;              ///< in one paragraph
-  std::size_t max_paragraph = 8u << 20;      ///< bytes
+  std::size_t max_fields = 200;          ///< in one paragraph
+  std::size_t max_paragraph = 8u << 20;  ///< bytes
   std::size_t max_paragraphs = 5'000'000;
 };
 

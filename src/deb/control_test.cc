@@ -8,7 +8,8 @@ namespace slip::deb {
 namespace {
 
 TEST(control, reads_paragraphs_one_after_another) {
-  const std::string text = "\nPackage: a\nDescription: short\n long\n .\n more\n\n\n# remark\nPackage:b\nVersion:\t 1 \n";
+  const std::string text =
+      "\nPackage: a\nDescription: short\n long\n .\n more\n\n\n# remark\nPackage:b\nVersion:\t 1 \n";
   ControlReader reader(text, "Packages");
   Paragraph p;
   ASSERT_TRUE(reader.next(p));
@@ -58,7 +59,8 @@ TEST(control, a_package_has_one_paragraph_without_repetitions) {
 }
 
 TEST(dependencies, are_groups_of_alternatives) {
-  const Dependencies groups = parse_dependencies("libc6 (>= 2.31), python3:any (<< 3.10) | python3.9,\n mawk|gawk ( = 1 ), ");
+  const Dependencies groups =
+      parse_dependencies("libc6 (>= 2.31), python3:any (<< 3.10) | python3.9,\n mawk|gawk ( = 1 ), ");
   ASSERT_EQ(groups.size(), 3U);
   EXPECT_EQ(groups[0][0].text(), "libc6 (>= 2.31)");
   ASSERT_EQ(groups[1].size(), 2U);
@@ -70,7 +72,8 @@ TEST(dependencies, are_groups_of_alternatives) {
 }
 
 TEST(dependencies, broken_ones_are_refused) {
-  for (const char* text : {"a b", "a (1)", "a (>= )", "a (>= 1", "| a", "a |", "a (>> 1, b)", "a [amd64]", "A\x01", "(>= 1)"}) {
+  for (const char* text :
+       {"a b", "a (1)", "a (>= )", "a (>= 1", "| a", "a |", "a (>> 1, b)", "a [amd64]", "A\x01", "(>= 1)"}) {
     EXPECT_THROW(parse_dependencies(text), Error) << text;
   }
 }

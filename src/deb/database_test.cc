@@ -22,7 +22,8 @@ using testing::HasSubstr;
 
 Unpacked package(const std::string& name, const std::string& fields = {}, const std::vector<std::string>& paths = {}) {
   Unpacked p;
-  p.control_text = "Package: " + name + "\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@example>\nDescription: d\n long \n" + fields;
+  p.control_text = "Package: " + name +
+                   "\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@example>\nDescription: d\n long \n" + fields;
   while (p.control_text.ends_with('\n')) {
     p.control_text.pop_back();
   }
@@ -64,9 +65,11 @@ TEST(dpkg_database, holds_what_dpkg_expects_of_unpacked_packages) {
   const auto items = dpkg_database(set);
   const auto files = files_of(items);
   EXPECT_EQ(files.at("var/lib/dpkg/status"),
-            "Package: a\nStatus: install ok unpacked\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@example>\nDescription: d\n long \n"
+            "Package: a\nStatus: install ok unpacked\nVersion: 1\nArchitecture: amd64\nMaintainer: a "
+            "<a@example>\nDescription: d\n long \n"
             "Multi-Arch: same\nConffiles:\n /etc/a 401b30e3b8b5d629635a5c613cdb7919\n\n"
-            "Package: b\nStatus: install ok unpacked\nVersion: 1\nArchitecture: amd64\nMaintainer: a <a@example>\nDescription: d\n long \n\n");
+            "Package: b\nStatus: install ok unpacked\nVersion: 1\nArchitecture: amd64\nMaintainer: a "
+            "<a@example>\nDescription: d\n long \n\n");
   EXPECT_EQ(files.at("var/lib/dpkg/info/a:amd64.list"), "/.\n/etc/a\n");
   EXPECT_EQ(files.at("var/lib/dpkg/info/a:amd64.postinst"), "#!/bin/sh\n");
   EXPECT_EQ(files.at("var/lib/dpkg/info/b.list"), "/.\n");
@@ -76,7 +79,8 @@ TEST(dpkg_database, holds_what_dpkg_expects_of_unpacked_packages) {
   EXPECT_FALSE(files.contains("var/lib/dpkg/triggers/y"));
   EXPECT_EQ(files.at("var/lib/dpkg/available"), "");
   for (const LayerItem& item : items) {
-    EXPECT_EQ(item.entry.mode, item.entry.type == FileType::Directory || item.entry.path.ends_with("postinst") ? 0755U : 0644U)
+    EXPECT_EQ(item.entry.mode,
+              item.entry.type == FileType::Directory || item.entry.path.ends_with("postinst") ? 0755U : 0644U)
         << item.entry.path;
   }
 }
@@ -92,7 +96,8 @@ TEST(dpkg_database, dpkg_reads_it) {
     GTEST_SKIP() << "dpkg-query is not installed";
   }
   const os::TempDir folder(fs::temp_directory_path(), "slip-deb-");
-  const std::vector<Unpacked> set = {package("a", "Multi-Arch: same\n", {"etc/a"}), package("b", "Depends: a\n", {"etc/b"})};
+  const std::vector<Unpacked> set = {package("a", "Multi-Arch: same\n", {"etc/a"}),
+                                     package("b", "Depends: a\n", {"etc/b"})};
   for (const LayerItem& item : dpkg_database(set)) {
     const fs::path path = folder.path() / item.entry.path;
     if (item.entry.type == FileType::Directory) {
@@ -108,7 +113,8 @@ TEST(dpkg_database, dpkg_reads_it) {
     command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
     return os::run_checked(command);
   };
-  EXPECT_EQ(query({"-W", "-f", "${Package} ${Version} ${Status}\\n"}), "a 1 install ok unpacked\nb 1 install ok unpacked\n");
+  EXPECT_EQ(query({"-W", "-f", "${Package} ${Version} ${Status}\\n"}),
+            "a 1 install ok unpacked\nb 1 install ok unpacked\n");
   EXPECT_EQ(query({"-L", "a:amd64"}), "/.\n/etc/a\n");
   EXPECT_EQ(query({"-S", "/etc/b"}), "b: /etc/b\n");
 }
@@ -153,8 +159,9 @@ std::vector<std::string> names(const std::vector<std::size_t>& order, const std:
 }
 
 TEST(order, essential_closure_first_then_dependencies_before_dependants) {
-  const std::vector<Unpacked> set = {package("app", "Depends: zlib, virtual\n"), package("base", "Essential: yes\nDepends: libc | other\n"),
-                                     package("libc"), package("provider", "Provides: virtual (= 1)\n"), package("zlib", "Pre-Depends: libc\n")};
+  const std::vector<Unpacked> set = {
+      package("app", "Depends: zlib, virtual\n"), package("base", "Essential: yes\nDepends: libc | other\n"),
+      package("libc"), package("provider", "Provides: virtual (= 1)\n"), package("zlib", "Pre-Depends: libc\n")};
   const ConfigureOrder order = configure_order(set);
   EXPECT_THAT(names(order.essential, set), ElementsAre("libc", "base"));
   EXPECT_THAT(names(order.rest, set), ElementsAre("zlib", "provider", "app"));
@@ -162,7 +169,8 @@ TEST(order, essential_closure_first_then_dependencies_before_dependants) {
 }
 
 TEST(order, cycles_end_and_do_not_depend_on_the_order_of_the_list) {
-  std::vector<Unpacked> set = {package("a", "Depends: b\n"), package("b", "Depends: c\n"), package("c", "Depends: a\n"), package("d")};
+  std::vector<Unpacked> set = {package("a", "Depends: b\n"), package("b", "Depends: c\n"), package("c", "Depends: a\n"),
+                               package("d")};
   const auto first = names(configure_order(set).rest, set);
   EXPECT_THAT(first, ElementsAre("c", "b", "a", "d"));
   std::reverse(set.begin(), set.end());
@@ -199,11 +207,12 @@ TEST(normalise, changes_become_items) {
   using Kind = launch::Sandbox::Change::Kind;
   launch::Sandbox::Change hash = change("etc/ssl/certs/12345678.0", FileType::Symlink, 0777);
   hash.entry.link = "ssl-cert-snakeoil.pem";
-  const auto items = normalised({change("etc/machine-id", FileType::Regular, 0444, 33), change("etc/passwd", FileType::Regular, 0644, 10),
-                                 change("etc/passwd-", FileType::Regular, 0644, 10), hash,
-                                 change("usr/bin/ssh-agent", FileType::Regular, 02755, 5),
-                                 change("usr/gone", FileType::Regular, 0, 0, Kind::Removed),
-                                 change("var/new", FileType::Directory, 02755, 0, Kind::Replaced)});
+  const auto items =
+      normalised({change("etc/machine-id", FileType::Regular, 0444, 33),
+                  change("etc/passwd", FileType::Regular, 0644, 10), change("etc/passwd-", FileType::Regular, 0644, 10),
+                  hash, change("usr/bin/ssh-agent", FileType::Regular, 02755, 5),
+                  change("usr/gone", FileType::Regular, 0, 0, Kind::Removed),
+                  change("var/new", FileType::Directory, 02755, 0, Kind::Replaced)});
   std::map<std::string, const LayerItem*> by_path;
   for (const LayerItem& item : items) {
     by_path[item.entry.path] = &item;
@@ -223,8 +232,10 @@ TEST(normalise, what_is_as_shipped_is_no_change) {
   shipped.items[2].entry.type = FileType::Directory;
   shipped.items[2].entry.mode = 0755;
   const std::vector<Unpacked> set = {shipped};
-  EXPECT_TRUE(normalised({change("etc", FileType::Directory, 0755), change("etc/a", FileType::Regular, 0644)}, set).empty());
-  EXPECT_EQ(normalised({change("etc", FileType::Directory, 0700), change("etc/a", FileType::Regular, 0600)}, set).size(), 2U);
+  EXPECT_TRUE(
+      normalised({change("etc", FileType::Directory, 0755), change("etc/a", FileType::Regular, 0644)}, set).empty());
+  EXPECT_EQ(
+      normalised({change("etc", FileType::Directory, 0700), change("etc/a", FileType::Regular, 0600)}, set).size(), 2U);
   EXPECT_EQ(normalised({change("etc/c", FileType::Regular, 0644)}, set).size(), 1U);
 }
 

@@ -67,7 +67,8 @@ class Triggers {
       const std::string listener = info_name(package) + (words[0] == "interest-noawait" ? "/noawait" : "");
       if (words[1].starts_with('/')) {
         files_ += format("{} {}\n", words[1], listener);
-      } else if (words[1].find('/') == std::string_view::npos && words[1] != "File" && words[1] != "Unincorp" && words[1] != "Lock") {
+      } else if (words[1].find('/') == std::string_view::npos && words[1] != "File" && words[1] != "Unincorp" &&
+                 words[1] != "Lock") {
         named_[std::string(words[1])] += listener + "\n";
       } else {
         throw Error(ErrorKind::Invalid, "`{}` names a trigger `{}`", package.name(), printable(words[1]));

@@ -31,9 +31,9 @@ std::string dependency_text(Pool* pool, Id dependency) {
   if (rel->flags == REL_MULTIARCH || rel->flags == REL_ARCH) {
     return dependency_text(pool, rel->name);
   }
-  const char* sign = rel->flags == REL_GT          ? ">>"
-                     : rel->flags == REL_LT        ? "<<"
-                     : rel->flags == REL_EQ        ? "="
+  const char* sign = rel->flags == REL_GT              ? ">>"
+                     : rel->flags == REL_LT            ? "<<"
+                     : rel->flags == REL_EQ            ? "="
                      : rel->flags == (REL_GT | REL_EQ) ? ">="
                      : rel->flags == (REL_LT | REL_EQ) ? "<="
                                                        : nullptr;
@@ -66,24 +66,24 @@ std::string sentence(Pool* pool, const Rule& rule, const Index& index, const std
   switch (static_cast<unsigned>(rule.type)) {
     case SOLVER_RULE_PKG_NOTHING_PROVIDES_DEP: {
       const std::string dependency = dependency_text(pool, rule.dependency);
-      return format("{} needs `{}`{}", package_text(pool, rule.from), dependency, what_there_is(dependency, index, release));
+      return format("{} needs `{}`{}", package_text(pool, rule.from), dependency,
+                    what_there_is(dependency, index, release));
     }
     case SOLVER_RULE_PKG_REQUIRES:
       return format("{} needs `{}`", package_text(pool, rule.from), dependency_text(pool, rule.dependency));
     case SOLVER_RULE_PKG_CONFLICTS:
-      return format("{} conflicts with `{}`, which is {}", package_text(pool, rule.from), dependency_text(pool, rule.dependency),
-                    package_text(pool, rule.to));
-    case SOLVER_RULE_PKG_SELF_CONFLICT:
-      return format("{} conflicts with itself", package_text(pool, rule.from));
+      return format("{} conflicts with `{}`, which is {}", package_text(pool, rule.from),
+                    dependency_text(pool, rule.dependency), package_text(pool, rule.to));
+    case SOLVER_RULE_PKG_SELF_CONFLICT: return format("{} conflicts with itself", package_text(pool, rule.from));
     case SOLVER_RULE_PKG_SAME_NAME:
-      return format("only one of {} and {} can be installed", package_text(pool, rule.from), package_text(pool, rule.to));
+      return format("only one of {} and {} can be installed", package_text(pool, rule.from),
+                    package_text(pool, rule.to));
     case SOLVER_RULE_JOB_NOTHING_PROVIDES_DEP:
     case SOLVER_RULE_JOB_UNKNOWN_PACKAGE:
       return format("{} has no `{}`", release, dependency_text(pool, rule.dependency));
     case SOLVER_RULE_PKG_NOT_INSTALLABLE:
       return format("{} cannot be installed on amd64", package_text(pool, rule.from));
-    default:
-      return {};
+    default: return {};
   }
 }
 

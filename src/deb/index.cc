@@ -26,7 +26,8 @@ bool is_safe_path(std::string_view path) {
       return false;
     }
   }
-  return std::all_of(path.begin(), path.end(), [](char c) { return c > ' ' && c < 0x7f && c != '?' && c != '#' && c != '\\'; });
+  return std::all_of(path.begin(), path.end(),
+                     [](char c) { return c > ' ' && c < 0x7f && c != '?' && c != '#' && c != '\\'; });
 }
 
 IndexEntry entry_of(const Paragraph& paragraph, const std::string& name) {

@@ -94,14 +94,15 @@ class AptRoot {
     os::Command command;
     command.argv = {"apt-get"};
     for (const std::string& option :
-         {"Dir=" + folder_.string(), "Dir::State::status=" + (folder_ / "status").string(), "Dir::State::lists=" + (folder_ / "lists").string(),
-          "Dir::Cache=" + (folder_ / "cache").string(), std::string("APT::Architecture=amd64"), std::string("APT::Sandbox::User=root"),
+         {"Dir=" + folder_.string(), "Dir::State::status=" + (folder_ / "status").string(),
+          "Dir::State::lists=" + (folder_ / "lists").string(), "Dir::Cache=" + (folder_ / "cache").string(),
+          std::string("APT::Architecture=amd64"), std::string("APT::Sandbox::User=root"),
           std::string("Dir::Etc::trustedparts=/nonexistent"), std::string("Acquire::Languages=none")}) {
       command.argv.insert(command.argv.end(), {"-o", option});
     }
     command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
-    std::map<std::string, std::string> env = {{"PATH", "/usr/bin:/bin:/usr/sbin:/sbin"}, {"LC_ALL", "C"},
-                                              {"APT_CONFIG", (folder_ / "empty.conf").string()}};
+    std::map<std::string, std::string> env = {
+        {"PATH", "/usr/bin:/bin:/usr/sbin:/sbin"}, {"LC_ALL", "C"}, {"APT_CONFIG", (folder_ / "empty.conf").string()}};
     for (const char* name : {"http_proxy", "https_proxy", "no_proxy"}) {
       if (const char* value = std::getenv(name)) {
         env[name] = value;
@@ -113,8 +114,9 @@ class AptRoot {
   fs::path folder_;
 };
 
-const std::vector<std::string> kYardstick = {"python3", "python3-venv", "openssh-server", "vim",  "rsync",  "git",    "curl", "wget",
-                                             "ca-certificates", "less", "htop", "tmux", "procps", "locales"};
+const std::vector<std::string> kYardstick = {"python3", "python3-venv", "openssh-server",  "vim",  "rsync", "git",
+                                             "curl",    "wget",         "ca-certificates", "less", "htop",  "tmux",
+                                             "procps",  "locales"};
 
 class AgainstApt : public Mirror, public testing::WithParamInterface<const char*> {};
 
@@ -158,7 +160,8 @@ std::string line_of(const codec::LayerItem& item) {
     digest = codec::sha256(text->bytes).hex();
   }
   const codec::TarEntry& e = item.entry;
-  return format("{} {} {:o} {}:{} {} {} {} {}", e.path, static_cast<int>(e.type), e.mode, e.uid, e.gid, e.size, e.mtime, e.link, digest);
+  return format("{} {} {:o} {}:{} {} {} {} {}", e.path, static_cast<int>(e.type), e.mode, e.uid, e.gid, e.size, e.mtime,
+                e.link, digest);
 }
 
 class Configured : public Mirror {
@@ -190,8 +193,8 @@ class Configured : public Mirror {
     return packages;
   }
 
-  std::vector<std::string> configure_once(const std::vector<Unpacked>& packages, const std::string& release, std::int64_t epoch,
-                                          const launch::HostId& id) {
+  std::vector<std::string> configure_once(const std::vector<Unpacked>& packages, const std::string& release,
+                                          std::int64_t epoch, const launch::HostId& id) {
     const os::TempDir scratch = store_->temp_dir("configure-");
     const fs::path root = scratch.path() / "root";
     os::make_dirs(root);
@@ -200,7 +203,8 @@ class Configured : public Mirror {
       layers.push_back(package.items);
     }
     layers.push_back(dpkg_database(packages));
-    store::write_root(root, layers, store::DiskOwner{static_cast<std::uint32_t>(id.uid), static_cast<std::uint32_t>(id.gid)},
+    store::write_root(root, layers,
+                      store::DiskOwner{static_cast<std::uint32_t>(id.uid), static_cast<std::uint32_t>(id.gid)},
                       launch::kOwnerRecord);
     launch::Sandbox::Options options;
     options.lower = root;

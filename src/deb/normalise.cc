@@ -96,7 +96,8 @@ const Row* row_for(const std::string& path) {
 
 /// Hash links of certificates that were dropped would dangle.
 bool is_link_to_dropped(const codec::TarEntry& entry) {
-  return entry.type == FileType::Symlink && entry.path.starts_with("etc/ssl/certs/") && entry.link == "ssl-cert-snakeoil.pem";
+  return entry.type == FileType::Symlink && entry.path.starts_with("etc/ssl/certs/") &&
+         entry.link == "ssl-cert-snakeoil.pem";
 }
 
 std::string whiteout_path(const std::string& path) {
@@ -159,7 +160,8 @@ bool is_as_shipped(const LayerItem& item, const Shipped& shipped) {
   const codec::TarEntry& a = item.entry;
   const codec::TarEntry& b = known->second->entry;
   return a.type == b.type && (a.mode == b.mode || a.type == FileType::Symlink) && a.uid == b.uid && a.gid == b.gid &&
-         a.link == b.link && a.size == b.size && a.xattrs == b.xattrs && same_bytes(item.content, known->second->content);
+         a.link == b.link && a.size == b.size && a.xattrs == b.xattrs &&
+         same_bytes(item.content, known->second->content);
 }
 
 }  // namespace
@@ -169,7 +171,8 @@ Rule rule_for(std::string_view path) {
   return row == nullptr ? Rule::Keep : row->rule;
 }
 
-std::vector<LayerItem> normalised(const std::vector<launch::Sandbox::Change>& changes, std::span<const Unpacked> packages) {
+std::vector<LayerItem> normalised(const std::vector<launch::Sandbox::Change>& changes,
+                                  std::span<const Unpacked> packages) {
   const Shipped shipped = shipped_by(packages);
   using Kind = launch::Sandbox::Change::Kind;
   std::vector<LayerItem> items;

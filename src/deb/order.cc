@@ -75,7 +75,8 @@ ConfigureOrder configure_order(std::span<const Unpacked> packages) {
   for (std::size_t i = 0; i < by_name.size(); ++i) {
     by_name[i] = i;
   }
-  std::sort(by_name.begin(), by_name.end(), [&](std::size_t a, std::size_t b) { return packages[a].name() < packages[b].name(); });
+  std::sort(by_name.begin(), by_name.end(),
+            [&](std::size_t a, std::size_t b) { return packages[a].name() < packages[b].name(); });
   Graph graph(packages);
   ConfigureOrder order;
   for (const std::size_t i : by_name) {

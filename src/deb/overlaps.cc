@@ -31,8 +31,8 @@ bool diverts(const Unpacked& package, const std::string& path) {
   Error error(ErrorKind::Conflict, "`/{}` is shipped by {} and {}", printable(path), first.name(), second.name());
   if (replaces(first, second) || replaces(second, first)) {
     const bool forward = replaces(second, first);
-    error.add_cause(format("{} replaces files of {}, which slipway cannot do yet while both stay", forward ? second.name() : first.name(),
-                           forward ? first.name() : second.name()));
+    error.add_cause(format("{} replaces files of {}, which slipway cannot do yet while both stay",
+                           forward ? second.name() : first.name(), forward ? first.name() : second.name()));
   } else if (diverts(first, path) || diverts(second, path)) {
     error.add_cause(format("{} would divert the other's file, which slipway cannot do yet",
                            diverts(first, path) ? first.name() : second.name()));

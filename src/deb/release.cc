@@ -139,8 +139,8 @@ std::string rfc3339(std::int64_t seconds) {
   const std::time_t time = seconds;
   std::tm tm{};
   ::gmtime_r(&time, &tm);
-  return format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-                tm.tm_sec);
+  return format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
+                tm.tm_min, tm.tm_sec);
 }
 
 namespace {
@@ -268,8 +268,8 @@ std::string verified_cleartext(const std::string& inrelease, const std::string& 
   const std::filesystem::path clear_file = folder.path() / "Release";
   os::write_file(signed_file, inrelease, 0600);
   os::Command command;
-  command.argv = {"gpgv",  "--homedir", folder.path().string(), "--status-fd", "1", "--keyring", kKeyring, "--output",
-                  clear_file.string(), signed_file.string()};
+  command.argv = {"gpgv",   "--homedir", folder.path().string(), "--status-fd",       "1", "--keyring",
+                  kKeyring, "--output",  clear_file.string(),    signed_file.string()};
   command.env = {{"PATH", "/usr/local/bin:/usr/bin:/bin"}, {"LC_ALL", "C"}};
   command.timeout = std::chrono::seconds(60);
   os::CommandResult result;
@@ -321,22 +321,25 @@ std::string get_inrelease(const Suite& suite, const config::Config& config, http
 
 ReleaseFile fetch_release(const Suite& suite, std::int64_t now, const config::Config& config, http::Client& client,
                           const store::Store& store) {
-  return with_context([&] { return format("read the Release file of {}", suite.name); }, [&] {
-    std::string url;
-    const std::string inrelease = get_inrelease(suite, config, client, url);
-    const std::string name = http::redact(url);
-    ReleaseFile release = parse_release(verified_cleartext(inrelease, name, store), name);
-    // A good signature of another suite must not pass for this one.
-    if (!release.codename.empty() && release.codename != suite.name) {
-      throw Error(ErrorKind::Denied, "`{}` is signed for `{}`, not for `{}`", name, printable(release.codename), suite.name);
-    }
-    if (release.valid_until && *release.valid_until < now) {
-      Error error(ErrorKind::Invalid, "`{}` expired at {}", name, rfc3339(*release.valid_until));
-      error.add_hint("the mirror is stale, or this machine's clock is wrong (it says " + rfc3339(now) + ")");
-      throw error;
-    }
-    return release;
-  });
+  return with_context(
+      [&] { return format("read the Release file of {}", suite.name); },
+      [&] {
+        std::string url;
+        const std::string inrelease = get_inrelease(suite, config, client, url);
+        const std::string name = http::redact(url);
+        ReleaseFile release = parse_release(verified_cleartext(inrelease, name, store), name);
+        // A good signature of another suite must not pass for this one.
+        if (!release.codename.empty() && release.codename != suite.name) {
+          throw Error(ErrorKind::Denied, "`{}` is signed for `{}`, not for `{}`", name, printable(release.codename),
+                      suite.name);
+        }
+        if (release.valid_until && *release.valid_until < now) {
+          Error error(ErrorKind::Invalid, "`{}` expired at {}", name, rfc3339(*release.valid_until));
+          error.add_hint("the mirror is stale, or this machine's clock is wrong (it says " + rfc3339(now) + ")");
+          throw error;
+        }
+        return release;
+      });
 }
 
 std::string fetch_packages(const Suite& suite, const std::string& component, const ReleaseFile& release,

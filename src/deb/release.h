@@ -17,9 +17,9 @@ namespace slip::deb {
 
 /// What is known of a Debian release before anything is fetched.
 struct ReleaseFacts {
-  std::string name;      ///< "bookworm"
-  std::string python;    ///< "3.11"
-  bool merged_usr;       ///< /bin, /sbin, /lib… are links into /usr from the first package on
+  std::string name;    ///< "bookworm"
+  std::string python;  ///< "3.11"
+  bool merged_usr;     ///< /bin, /sbin, /lib… are links into /usr from the first package on
 };
 /// @throws Error NotFound (suggests)
 const ReleaseFacts& release_facts(const std::string& release);
@@ -30,9 +30,9 @@ struct ReleaseFile {
     Digest sha256;
     std::uint64_t size = 0;
   };
-  std::int64_t date = 0;                     ///< seconds since 1970
-  std::optional<std::int64_t> valid_until;   ///< seconds since 1970; archived suites have none
-  std::string codename;                      ///< "bookworm"
+  std::int64_t date = 0;                    ///< seconds since 1970
+  std::optional<std::int64_t> valid_until;  ///< seconds since 1970; archived suites have none
+  std::string codename;                     ///< "bookworm"
   bool by_hash = false;
   std::map<std::string, Entry, std::less<>> files;  ///< path below dists/SUITE → what it must be
 };

@@ -34,16 +34,18 @@ TEST(release, facts_of_known_releases) {
 TEST(release, dates) {
   EXPECT_EQ(parse_date("Sat, 09 Aug 2025 09:16:30 UTC"), 1754730990);
   EXPECT_EQ(rfc3339(1754730990), "2025-08-09T09:16:30Z");
-  for (const char* text : {"", "Sat, 09 Aug 2025", "Sat, 09 Foo 2025 09:16:30 UTC", "Sat, 32 Aug 2025 09:16:30 UTC",
-                           "Sat, 09 Aug 2025 09:16 UTC", "Sat, 09 Aug 2025 09:16:30 CET", "Sat, -9 Aug 2025 09:16:30 UTC"}) {
+  for (const char* text :
+       {"", "Sat, 09 Aug 2025", "Sat, 09 Foo 2025 09:16:30 UTC", "Sat, 32 Aug 2025 09:16:30 UTC",
+        "Sat, 09 Aug 2025 09:16 UTC", "Sat, 09 Aug 2025 09:16:30 CET", "Sat, -9 Aug 2025 09:16:30 UTC"}) {
     EXPECT_EQ(parse_date(text), std::nullopt) << text;
   }
 }
 
 TEST(release, list_of_files) {
-  const ReleaseFile file = parse_release("Codename: x\nDate: Sat, 09 Aug 2025 09:16:30 UTC\nAcquire-By-Hash: yes\nSHA256:\n " +
-                                             std::string(kDigest) + "  45561367 main/binary-amd64/Packages\n",
-                                         "Release");
+  const ReleaseFile file =
+      parse_release("Codename: x\nDate: Sat, 09 Aug 2025 09:16:30 UTC\nAcquire-By-Hash: yes\nSHA256:\n " +
+                        std::string(kDigest) + "  45561367 main/binary-amd64/Packages\n",
+                    "Release");
   EXPECT_EQ(file.date, 1754730990);
   EXPECT_FALSE(file.valid_until);
   EXPECT_TRUE(file.by_hash);
@@ -55,9 +57,9 @@ TEST(release, broken_files_are_refused) {
   const std::string date = "Date: Sat, 09 Aug 2025 09:16:30 UTC\n";
   const std::string list = "SHA256:\n " + std::string(kDigest) + " 1 x\n";
   EXPECT_NO_THROW(parse_release(date + list, "Release"));
-  for (const std::string& text : {std::string(), date, list, "Date: today\n" + list, date + "Valid-Until: never\n" + list,
-                                  date + "SHA256:\n 00 1 x\n", date + "SHA256:\n " + kDigest + " -1 x\n",
-                                  date + "SHA256:\n " + kDigest + " 1\n"}) {
+  for (const std::string& text : {std::string(), date, list, "Date: today\n" + list,
+                                  date + "Valid-Until: never\n" + list, date + "SHA256:\n 00 1 x\n",
+                                  date + "SHA256:\n " + kDigest + " -1 x\n", date + "SHA256:\n " + kDigest + " 1\n"}) {
     EXPECT_THROW(parse_release(text, "Release"), Error) << text;
   }
 }

@@ -101,13 +101,14 @@ const IndexEntry* entry_of_request(const Index& index, const Request& request, c
       have.emplace_back(entry->version);
     }
   }
-  Error error(ErrorKind::NotFound, "{}{} has no version {} of `{}`", place, release, printable(request.version), request.name);
+  Error error(ErrorKind::NotFound, "{}{} has no version {} of `{}`", place, release, printable(request.version),
+              request.name);
   error.add_hint("there is " + join(have, ", "));
   throw error;
 }
 
 struct Roots {
-  std::vector<const IndexEntry*> entries;          ///< in order: base first
+  std::vector<const IndexEntry*> entries;  ///< in order: base first
   std::map<std::string_view, std::string> why;
   std::map<std::string_view, std::string> pinned;  ///< name → version
 };
@@ -132,7 +133,8 @@ Roots roots_of(const Index& index, const std::string& release, const std::vector
     if (!request.version.empty()) {
       const auto [known, fresh] = roots.pinned.emplace(entry->name, request.version);
       if (!fresh && known->second != request.version) {
-        throw Error(ErrorKind::Conflict, "`{}` is asked for as {} and as {}", request.name, known->second, request.version);
+        throw Error(ErrorKind::Conflict, "`{}` is asked for as {} and as {}", request.name, known->second,
+                    request.version);
       }
     }
     add(entry, "apt");
@@ -146,12 +148,14 @@ std::vector<const IndexEntry*> run_solver(const Index& index, const Roots& roots
   for (const IndexEntry* root : roots.entries) {
     const auto pin = roots.pinned.find(root->name);
     jobs.add(SOLVER_INSTALL | SOLVER_SOLVABLE_NAME,
-             dependency_id(pool.get(), root->name, pin == roots.pinned.end() ? std::string_view() : std::string_view(pin->second)));
+             dependency_id(pool.get(), root->name,
+                           pin == roots.pinned.end() ? std::string_view() : std::string_view(pin->second)));
   }
   // Wishes, not demands: of two alternatives that both stand among the choices (`gnupg | gpg`, where gnupg needs gpg)
   // the solver would otherwise take the smaller answer.
   for (const IndexEntry* choice : apt_like_choices(index, roots.entries)) {
-    jobs.add(SOLVER_INSTALL | SOLVER_WEAK | SOLVER_SOLVABLE_NAME, dependency_id(pool.get(), choice->name, choice->version));
+    jobs.add(SOLVER_INSTALL | SOLVER_WEAK | SOLVER_SOLVABLE_NAME,
+             dependency_id(pool.get(), choice->name, choice->version));
   }
   const std::unique_ptr<Solver, FreeSolver> solver(solver_create(pool.get()));
   solver_set_flag(solver.get(), SOLVER_FLAG_IGNORE_RECOMMENDED, 1);
@@ -259,14 +263,15 @@ namespace {
 /// Says when a release has stopped to get fixes: its security suite carries no validity any more.
 void note_age(const Suite& suite, const ReleaseFile& file, const std::string& release, Solution& solution) {
   if (suite.alias == "debian-security" && !file.valid_until) {
-    solution.notes.push_back(format("{} gets no security fixes any more: the last are of {}", release, rfc3339(file.date).substr(0, 10)));
+    solution.notes.push_back(
+        format("{} gets no security fixes any more: the last are of {}", release, rfc3339(file.date).substr(0, 10)));
   }
 }
 
 }  // namespace
 
-Solution solve(const std::string& release, const std::vector<Request>& requests, bool with_python, const config::Config& config,
-               http::Client& client, store::Store& store, Events& events) {
+Solution solve(const std::string& release, const std::vector<Request>& requests, bool with_python,
+               const config::Config& config, http::Client& client, store::Store& store, Events& events) {
   Task task(events, "Resolving", release + " packages");
   const std::int64_t now = std::time(nullptr);
   Solution solution;
@@ -276,7 +281,8 @@ Solution solve(const std::string& release, const std::vector<Request>& requests,
     note_age(suite, file, release, solution);
     solution.epoch = std::max(solution.epoch, file.date);
     for (const std::string& component : suite.components) {
-      index.add(suite.alias, fetch_packages(suite, component, file, config, client, store), suite.name + "/" + component);
+      index.add(suite.alias, fetch_packages(suite, component, file, config, client, store),
+                suite.name + "/" + component);
     }
   }
   index.finish();

@@ -14,8 +14,8 @@ std::vector<Candidate> solve_index(const Index& index, const std::string& releas
                                    bool with_python);
 
 /// The choices that apt would make, found by walking from `roots` and taking the first alternative that is a real
-/// package, else the provider of highest priority. libsolv is asked to take them if it can; where they contradict each other,
-/// its own choice stands.
+/// package, else the provider of highest priority. libsolv is asked to take them if it can; where they contradict each
+/// other, its own choice stands.
 std::vector<const IndexEntry*> apt_like_choices(const Index& index, const std::vector<const IndexEntry*>& roots);
 
 }  // namespace slip::deb

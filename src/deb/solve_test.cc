@@ -22,8 +22,9 @@ class Archive {
     add("dpkg", "1.21", "Essential: yes");
   }
   Archive& add(const std::string& name, const std::string& version, const std::string& fields = {}) {
-    text_ += "Package: " + name + "\nVersion: " + version + "\nArchitecture: amd64\n" + (fields.empty() ? "" : fields + "\n") +
-             "Filename: pool/" + name + "_" + version + ".deb\nSize: 10\nSHA256: " + std::string(64, 'a') + "\n\n";
+    text_ += "Package: " + name + "\nVersion: " + version + "\nArchitecture: amd64\n" +
+             (fields.empty() ? "" : fields + "\n") + "Filename: pool/" + name + "_" + version +
+             ".deb\nSize: 10\nSHA256: " + std::string(64, 'a') + "\n\n";
     return *this;
   }
   std::vector<Candidate> solve(const std::vector<Request>& requests) {
@@ -82,7 +83,10 @@ TEST(solve, recommends_are_left_out) {
 
 TEST(solve, first_alternative_wins_even_when_it_costs_more) {
   Archive archive;
-  archive.add("a", "1", "Depends: big | small").add("big", "1", "Depends: small, more").add("small", "1").add("more", "1");
+  archive.add("a", "1", "Depends: big | small")
+      .add("big", "1", "Depends: small, more")
+      .add("small", "1")
+      .add("more", "1");
   EXPECT_THAT(archive.chosen({{"a", "", ""}}),
               ElementsAre("a 1 (apt)", "big 1 (needed by a)", "more 1 (needed by big)", "small 1 (needed by a)"));
 }
@@ -109,7 +113,8 @@ TEST(solve, what_is_there_already_satisfies_an_alternative) {
 TEST(solve, a_conflict_turns_to_the_other_alternative) {
   Archive archive;
   archive.add("a", "1", "Depends: x | y").add("x", "1", "Conflicts: z").add("y", "1").add("z", "1");
-  EXPECT_THAT(archive.chosen({{"a", "", ""}, {"z", "", ""}}), ElementsAre("a 1 (apt)", "y 1 (needed by a)", "z 1 (apt)"));
+  EXPECT_THAT(archive.chosen({{"a", "", ""}, {"z", "", ""}}),
+              ElementsAre("a 1 (apt)", "y 1 (needed by a)", "z 1 (apt)"));
 }
 
 TEST(solve, a_pinned_version_is_taken) {
@@ -152,7 +157,8 @@ TEST(solve, missing_dependencies_are_explained) {
 TEST(solve, conflicts_are_explained) {
   Archive archive;
   archive.add("a", "1", "Conflicts: b").add("b", "1");
-  EXPECT_THAT(archive.failure({{"a", "", ""}, {"b", "", ""}}).joined(), HasSubstr("`a 1` conflicts with `b`, which is `b 1`"));
+  EXPECT_THAT(archive.failure({{"a", "", ""}, {"b", "", ""}}).joined(),
+              HasSubstr("`a 1` conflicts with `b`, which is `b 1`"));
 }
 
 TEST(solve, one_package_in_two_versions_is_a_conflict) {
@@ -162,7 +168,9 @@ TEST(solve, one_package_in_two_versions_is_a_conflict) {
 }
 
 TEST(index, foreign_bytes_are_checked) {
-  const std::string good = "Package: a\nVersion: 1\nArchitecture: all\nFilename: pool/a.deb\nSize: 1\nSHA256: " + std::string(64, 'a') + "\n";
+  const std::string good =
+      "Package: a\nVersion: 1\nArchitecture: all\nFilename: pool/a.deb\nSize: 1\nSHA256: " + std::string(64, 'a') +
+      "\n";
   Index index;
   EXPECT_NO_THROW(index.add("debian", good, "P"));
   const auto broken = [&](const std::string& from, const std::string& to) {

@@ -82,7 +82,8 @@ Parts parts_of(std::string_view text) noexcept {
 
 std::optional<Version> Version::parse(std::string_view text) {
   const Parts parts = parts_of(text);
-  if (parts.upstream.empty() || (parts.has_epoch && parts.epoch.empty()) || (parts.has_revision && parts.revision.empty())) {
+  if (parts.upstream.empty() || (parts.has_epoch && parts.epoch.empty()) ||
+      (parts.has_revision && parts.revision.empty())) {
     return std::nullopt;
   }
   Version version;
@@ -97,9 +98,8 @@ std::optional<Version> Version::parse(std::string_view text) {
     }
   }
   const auto allowed = [](std::string_view part, std::string_view marks) {
-    return std::all_of(part.begin(), part.end(), [&](char c) {
-      return is_digit(c) || is_letter(c) || marks.find(c) != std::string_view::npos;
-    });
+    return std::all_of(part.begin(), part.end(),
+                       [&](char c) { return is_digit(c) || is_letter(c) || marks.find(c) != std::string_view::npos; });
   };
   if (!is_digit(parts.upstream.front()) || !allowed(parts.upstream, parts.has_epoch ? ".+-~:" : ".+-~") ||
       !allowed(parts.revision, ".+~")) {
@@ -132,36 +132,24 @@ std::weak_ordering compare_versions(std::string_view a, std::string_view b) noex
 bool satisfies(std::string_view version, Relation relation, std::string_view bound) noexcept {
   const std::weak_ordering order = compare_versions(version, bound);
   switch (relation) {
-    case Relation::Any:
-      return true;
-    case Relation::Earlier:
-      return order < 0;
-    case Relation::EarlierEqual:
-      return order <= 0;
-    case Relation::Equal:
-      return order == 0;
-    case Relation::LaterEqual:
-      return order >= 0;
-    case Relation::Later:
-      return order > 0;
+    case Relation::Any: return true;
+    case Relation::Earlier: return order < 0;
+    case Relation::EarlierEqual: return order <= 0;
+    case Relation::Equal: return order == 0;
+    case Relation::LaterEqual: return order >= 0;
+    case Relation::Later: return order > 0;
   }
   return false;
 }
 
 std::string_view text_of(Relation relation) noexcept {
   switch (relation) {
-    case Relation::Any:
-      return "";
-    case Relation::Earlier:
-      return "<<";
-    case Relation::EarlierEqual:
-      return "<=";
-    case Relation::Equal:
-      return "=";
-    case Relation::LaterEqual:
-      return ">=";
-    case Relation::Later:
-      return ">>";
+    case Relation::Any: return "";
+    case Relation::Earlier: return "<<";
+    case Relation::EarlierEqual: return "<=";
+    case Relation::Equal: return "=";
+    case Relation::LaterEqual: return ">=";
+    case Relation::Later: return ">>";
   }
   return "";
 }

@@ -15,7 +15,8 @@ struct Version {
   std::string upstream;  ///< starts with a digit in well-formed archives; letters, digits and . + - ~ :
   std::string revision;  ///< empty: none, which sorts like "0"
 
-  /// nullopt for a text that the grammar does not allow: no upstream part, an epoch that is no number, other characters.
+  /// nullopt for a text that the grammar does not allow: no upstream part, an epoch that is no number, other
+  /// characters.
   static std::optional<Version> parse(std::string_view text);
   /// As it is written; parse(text()) gives an equal value.
   [[nodiscard]] std::string text() const;

@@ -12,7 +12,8 @@ namespace {
 
 /// Texts from the characters and shapes in which the order has its corners.
 std::string random_version(std::mt19937& random) {
-  static constexpr std::string_view kPieces[] = {"0", "1", "9", "10", "01", "~", "~~", "+", ".", "a", "b", "Z", "rc1", "deb11u1", "-1", "+b1"};
+  static constexpr std::string_view kPieces[] = {"0", "1", "9", "10", "01",  "~",       "~~", "+",
+                                                 ".", "a", "b", "Z",  "rc1", "deb11u1", "-1", "+b1"};
   std::string text = random() % 4 == 0 ? std::to_string(random() % 3) + ":" : "";
   text += std::to_string(random() % 3);
   for (auto i = random() % 5; i > 0; --i) {
@@ -27,8 +28,8 @@ int order(const std::string& a, const std::string& b) {
 }
 
 TEST(version, parses_and_writes_back) {
-  for (const char* text : {"1", "1.0-1", "2:8.2.2434-3+deb11u3", "1.1.1w-0+deb11u8", "20250419~deb12u1~deb11u1", "5.32.1-4",
-                           "0.5.11+git20200708+dd9ef66-5", "1-2-3", "1:2:3"}) {
+  for (const char* text : {"1", "1.0-1", "2:8.2.2434-3+deb11u3", "1.1.1w-0+deb11u8", "20250419~deb12u1~deb11u1",
+                           "5.32.1-4", "0.5.11+git20200708+dd9ef66-5", "1-2-3", "1:2:3"}) {
     const auto version = Version::parse(text);
     ASSERT_TRUE(version) << text;
     EXPECT_EQ(version->text(), text);
@@ -77,7 +78,8 @@ TEST(version, relations_follow_the_order) {
     const std::string b = random_version(random);
     EXPECT_NE(satisfies(a, Relation::Earlier, b), satisfies(a, Relation::LaterEqual, b));
     EXPECT_NE(satisfies(a, Relation::Later, b), satisfies(a, Relation::EarlierEqual, b));
-    EXPECT_EQ(satisfies(a, Relation::Equal, b), satisfies(a, Relation::LaterEqual, b) && satisfies(a, Relation::EarlierEqual, b));
+    EXPECT_EQ(satisfies(a, Relation::Equal, b),
+              satisfies(a, Relation::LaterEqual, b) && satisfies(a, Relation::EarlierEqual, b));
     EXPECT_TRUE(satisfies(a, Relation::Any, b));
   }
 }
@@ -97,7 +99,8 @@ TEST(version, dpkg_agrees) {
       continue;
     }
     const int found = order(a, b);
-    script += "for r in lt eq gt; do dpkg --compare-versions '" + a + "' $r '" + b + "' && echo '" + a + "' $r '" + b + "'; done\n";
+    script += "for r in lt eq gt; do dpkg --compare-versions '" + a + "' $r '" + b + "' && echo '" + a + "' $r '" + b +
+              "'; done\n";
     expected += a + (found < 0 ? " lt " : found > 0 ? " gt " : " eq ") + b + "\n";
   }
   os::Command command;

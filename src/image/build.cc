@@ -68,13 +68,17 @@ void add_inputs(const lock::Lock& lock, std::vector<Digest>& blobs) {
   }
 }
 
-void note_image(const BuildResult& result, const Engine& engine, const lock::Lock& lock, const std::vector<LayerPlan>& plan, store::Store& store) {
+void note_image(const BuildResult& result, const Engine& engine, const lock::Lock& lock,
+                const std::vector<LayerPlan>& plan, store::Store& store) {
   std::vector<Digest> blobs = {result.digest, result.config};
   for (const Layer& layer : result.layers) {
     blobs.push_back(layer.encoded.digest);
   }
   add_inputs(lock, blobs);
-  Json note = {{"root", root_key(plan)}, {"trees", Json(engine.tree_keys())}, {"size", result.size}, {"size_unpacked", result.size_unpacked}};
+  Json note = {{"root", root_key(plan)},
+               {"trees", Json(engine.tree_keys())},
+               {"size", result.size},
+               {"size_unpacked", result.size_unpacked}};
   note["blobs"] = Json::array();
   for (const Digest& blob : blobs) {
     note["blobs"].push_back(blob.hex());
@@ -122,7 +126,8 @@ BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProg
   return result;
 }
 
-std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init, lock::Context& context) {
+std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
+                                 lock::Context& context) {
   const std::vector<LayerPlan> plan = plan_layers(spec, lock, init);
   Engine engine(lock, plan, context);
   return engine.root();

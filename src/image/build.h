@@ -30,13 +30,14 @@ BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProg
                   lock::Context& context);
 
 /// The merged root of a locked spec's image, made when the store lacks it.
-std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init, lock::Context& context);
+std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
+                                 lock::Context& context);
 
 /// What the store notes about an image of its own, so that `run`, `images` and `gc` need no checkout.
 struct ImageNote {
-  std::string root;                 ///< tree key of the merged root
-  std::vector<std::string> trees;   ///< every tree the image is made of
-  std::vector<Digest> blobs;        ///< config, layers that lie as blobs
+  std::string root;                ///< tree key of the merged root
+  std::vector<std::string> trees;  ///< every tree the image is made of
+  std::vector<Digest> blobs;       ///< config, layers that lie as blobs
   std::uint64_t size = 0;
   std::uint64_t size_unpacked = 0;
 };

@@ -31,8 +31,9 @@ std::string unhex(const std::string& text) {
 
 Json to_json(const codec::LayerItem& item, std::size_t& files) {
   const codec::TarEntry& e = item.entry;
-  Json line = {{"path", e.path}, {"type", std::string(1, kTypes[static_cast<std::size_t>(e.type)])}, {"mode", e.mode},
-               {"uid", e.uid},   {"gid", e.gid},                                                      {"size", e.size},
+  Json line = {{"path", e.path},  {"type", std::string(1, kTypes[static_cast<std::size_t>(e.type)])},
+               {"mode", e.mode},  {"uid", e.uid},
+               {"gid", e.gid},    {"size", e.size},
                {"mtime", e.mtime}};
   if (!e.link.empty()) {
     line["link"] = e.link;

@@ -4,8 +4,8 @@
 #include <map>
 #include <set>
 
-#include "codec/json.h"
 #include <nlohmann/json.hpp>
+#include "codec/json.h"
 #include "codec/sha256.h"
 #include "core/text.h"
 #include "lock/packages.h"
@@ -36,7 +36,8 @@ struct Module {
 };
 
 /// name → names it may need, by METADATA; markers and extras ignored, so rather too many than too few.
-std::map<std::string, std::set<std::string>> dependency_graph(const std::vector<wheel::WheelInput>& inputs, const lock::Lock& lock) {
+std::map<std::string, std::set<std::string>> dependency_graph(const std::vector<wheel::WheelInput>& inputs,
+                                                              const lock::Lock& lock) {
   std::map<std::string, std::set<std::string>> graph;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     for (const std::string& needed : wheel::required_names(inputs[i])) {
@@ -47,7 +48,8 @@ std::map<std::string, std::set<std::string>> dependency_graph(const std::vector<
 }
 
 /// Digest of a wheel with everything below it: unchanged means the import works as it did.
-Digest closure_digest(const std::string& name, const std::map<std::string, std::set<std::string>>& graph, const lock::Lock& lock) {
+Digest closure_digest(const std::string& name, const std::map<std::string, std::set<std::string>>& graph,
+                      const lock::Lock& lock) {
   std::set<std::string> closure = {name};
   std::vector<std::string> open = {name};
   while (!open.empty()) {
@@ -73,7 +75,8 @@ Digest closure_digest(const std::string& name, const std::map<std::string, std::
   return hash.finish();
 }
 
-std::vector<Module> modules_to_check(const spec::Spec& spec, const lock::Lock& lock, const std::vector<wheel::WheelInput>& inputs) {
+std::vector<Module> modules_to_check(const spec::Spec& spec, const lock::Lock& lock,
+                                     const std::vector<wheel::WheelInput>& inputs) {
   std::vector<Module> modules;
   if (!spec.import_check.empty()) {
     for (const std::string& name : spec.import_check) {
@@ -97,7 +100,8 @@ Error import_error(const Json& failed, const std::vector<Module>& modules) {
   for (const auto& [name, why] : failed.items()) {
     error.add_cause(format("`import {}`: {}", name, printable(why.get<std::string>())));
   }
-  error.add_hint("pin another version of what the message names; `import-check: false` in slipway.yaml switches the check off");
+  error.add_hint(
+      "pin another version of what the message names; `import-check: false` in slipway.yaml switches the check off");
   return error;
 }
 

@@ -55,23 +55,26 @@ bool stands_on_root(const Recipe& recipe) {
 bool spliced(const Recipe& recipe) { return std::holds_alternative<WheelsRecipe>(recipe); }
 
 /// A copy of a host file in `scratch`, checked against its digest. The store must never hold links to what people edit.
-std::filesystem::path copied(const std::string& source, const Digest& sha256, std::uint32_t mode, const std::filesystem::path& scratch,
-                             const lock::Context& context) {
+std::filesystem::path copied(const std::string& source, const Digest& sha256, std::uint32_t mode,
+                             const std::filesystem::path& scratch, const lock::Context& context) {
   static std::atomic<std::size_t> count{0};
   const std::filesystem::path target = scratch / format("file-{}", ++count);
   const os::Fd from = os::open_read(source);
   os::FdSource in(from.get(), source);
-  const os::Fd to(static_cast<int>(os::call([&] { return ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600); })
-                                       .or_throw("copy `{}`", source)));
+  const os::Fd to(static_cast<int>(os::call([&] {
+                                     return ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+                                   }).or_throw("copy `{}`", source)));
   os::FdSink out(to.get(), target.string());
   codec::HashSink hash(&out);
   copy_all(in, hash);
   if (hash.finish() != sha256) {
-    throw Error(ErrorKind::Conflict, "`{}` was changed while the image was built", source).add_hint("run `slipway build` again");
+    throw Error(ErrorKind::Conflict, "`{}` was changed while the image was built", source)
+        .add_hint("run `slipway build` again");
   }
   os::call(::fchmod, to.get(), static_cast<mode_t>(mode)).or_throw("set the mode of `{}`", target.string());
   if (::geteuid() == 0) {
-    os::call(::fchown, to.get(), static_cast<uid_t>(context.id.uid), static_cast<gid_t>(context.id.gid)).or_throw("give `{}` to the sandbox", target.string());
+    os::call(::fchown, to.get(), static_cast<uid_t>(context.id.uid), static_cast<gid_t>(context.id.gid))
+        .or_throw("give `{}` to the sandbox", target.string());
   }
   return target;
 }
@@ -82,7 +85,9 @@ Items files_items(const FilesRecipe& recipe, const std::filesystem::path& scratc
     LayerItem item;
     item.entry = {f.path, FileType::Regular, f.mode, kUserId, kUserId, f.size, recipe.epoch, f.link, 0, 0, {}};
     switch (f.kind) {
-      case ProjectFile::Kind::File: item.content = codec::FileContent{copied(f.source, f.sha256, f.mode, scratch, context)}; break;
+      case ProjectFile::Kind::File:
+        item.content = codec::FileContent{copied(f.source, f.sha256, f.mode, scratch, context)};
+        break;
       case ProjectFile::Kind::Folder: item.entry.type = FileType::Directory; break;
       case ProjectFile::Kind::Link: item.entry.type = FileType::Symlink; break;
     }
@@ -116,12 +121,13 @@ Items init_items(const InitRecipe& recipe, const std::filesystem::path& scratch,
 }  // namespace
 
 struct Engine::State {
-  State(const lock::Lock& l, const std::vector<LayerPlan>& p, lock::Context& c) : lock(l), plan(p), context(c), items(p.size()) {}
+  State(const lock::Lock& l, const std::vector<LayerPlan>& p, lock::Context& c)
+      : lock(l), plan(p), context(c), items(p.size()) {}
 
   const lock::Lock& lock;
   const std::vector<LayerPlan>& plan;
   lock::Context& context;
-  std::vector<std::optional<Items>> items;  ///< by layer, once made
+  std::vector<std::optional<Items>> items;          ///< by layer, once made
   std::map<std::string, wheel::WheelInput> wheels;  ///< by name, once fetched
   std::map<std::string, Items> byte_code;           ///< by wheel name, once compiled
   std::optional<wheel::Target> target_value;
@@ -189,10 +195,11 @@ struct Engine::State {
   }
 
   Items captured(const Recipe& recipe, const std::function<Items(const std::filesystem::path& scratch)>& make) {
-    const std::filesystem::path folder = context.store.ensure_tree(captured_key(recipe), [&](const std::filesystem::path& into) {
-      const os::TempDir scratch = context.store.temp_dir("step-");
-      save_captured(make(scratch.path()), into);
-    });
+    const std::filesystem::path folder =
+        context.store.ensure_tree(captured_key(recipe), [&](const std::filesystem::path& into) {
+          const os::TempDir scratch = context.store.temp_dir("step-");
+          save_captured(make(scratch.path()), into);
+        });
     return load_captured(folder);
   }
 
@@ -203,7 +210,8 @@ struct Engine::State {
       return deb_items(*debs);
     }
     if (const auto* configure = std::get_if<ConfigureRecipe>(&recipe)) {
-      return captured(recipe, [&](const std::filesystem::path& scratch) { return configured_items(*configure, scratch, context); });
+      return captured(
+          recipe, [&](const std::filesystem::path& scratch) { return configured_items(*configure, scratch, context); });
     }
     if (const auto* wheel_layer = std::get_if<WheelsRecipe>(&recipe)) {
       return wheel_items(*wheel_layer);
@@ -220,7 +228,8 @@ struct Engine::State {
     }
     return captured(recipe, [&](const std::filesystem::path& scratch) {
       const auto* files = std::get_if<FilesRecipe>(&recipe);
-      return files != nullptr ? files_items(*files, scratch, context) : init_items(std::get<InitRecipe>(recipe), scratch, context);
+      return files != nullptr ? files_items(*files, scratch, context)
+                              : init_items(std::get<InitRecipe>(recipe), scratch, context);
     });
   }
 
@@ -328,7 +337,8 @@ std::vector<Layer> Engine::build() {
     s.ensure_byte_code();
   }
   for (const std::size_t i : alone) {
-    if (std::holds_alternative<SystemRecipe>(s.plan[i].recipe) || std::holds_alternative<ConfigureRecipe>(s.plan[i].recipe)) {
+    if (std::holds_alternative<SystemRecipe>(s.plan[i].recipe) ||
+        std::holds_alternative<ConfigureRecipe>(s.plan[i].recipe)) {
       s.get(i);
     }
   }
@@ -364,7 +374,8 @@ void Engine::produce(const Layer& layer, Sink& out) {
   if (spliced(layer.plan.recipe)) {
     s.ensure_byte_code();
   }
-  const auto at = std::find_if(s.plan.begin(), s.plan.end(), [&](const LayerPlan& p) { return p.name == layer.plan.name; });
+  const auto at =
+      std::find_if(s.plan.begin(), s.plan.end(), [&](const LayerPlan& p) { return p.name == layer.plan.name; });
   const codec::EncodedLayer again = codec::encode_layer(s.get(static_cast<std::size_t>(at - s.plan.begin())), out);
   if (again != layer.encoded) {
     throw Error(ErrorKind::Corrupt, "layer `{}` came out as {}, it was {}", layer.plan.name, again.digest.brief(),
@@ -376,7 +387,8 @@ void Engine::produce(const Layer& layer, Sink& out) {
 std::vector<std::string> Engine::tree_keys() const {
   std::vector<std::string> keys = {root_key(state_->plan)};
   for (const LayerPlan& layer : state_->plan) {
-    if (!spliced(layer.recipe) && !std::holds_alternative<DebsRecipe>(layer.recipe) && !std::holds_alternative<SystemRecipe>(layer.recipe)) {
+    if (!spliced(layer.recipe) && !std::holds_alternative<DebsRecipe>(layer.recipe) &&
+        !std::holds_alternative<SystemRecipe>(layer.recipe)) {
       keys.push_back(captured_key(layer.recipe));
     }
   }

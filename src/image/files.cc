@@ -26,7 +26,8 @@ std::string place_text(const spec::Place& place) { return format("{}:{}:{}", pla
 /// Collects one image path per key, and the folders that lead to each.
 class Collector {
  public:
-  Collector(const spec::Spec& spec, const std::string& suite) : spec_(spec), ignore_(spec::IgnoreRules::load(spec.folder)) {
+  Collector(const spec::Spec& spec, const std::string& suite)
+      : spec_(spec), ignore_(spec::IgnoreRules::load(spec.folder)) {
     for (const codec::LayerItem& item : deb::skeleton(suite)) {
       if (item.entry.type == codec::FileType::Symlink) {
         links_[item.entry.path] = item.entry.link;
@@ -36,7 +37,7 @@ class Collector {
 
   void add(const spec::FileMapping& mapping) {
     const fs::path source = spec_.folder / mapping.source;
-    struct stat there {};
+    struct stat there{};
     if (::lstat(source.c_str(), &there) != 0) {
       throw Error(ErrorKind::NotFound, "{}: `{}` does not exist", place_text(mapping.place), mapping.source);
     }
@@ -80,14 +81,16 @@ class Collector {
   }
 
   [[nodiscard]] static bool known_below(const std::string& folder) {
-    static const std::array<std::string_view, 17> kThere = {"etc", "home", "opt",     "root",    "srv",       "usr",
-                                                            "var", "mnt",  "usr/bin", "usr/lib", "usr/local", "usr/local/bin",
-                                                            "usr/local/lib", "usr/local/share", "usr/share", "var/lib", "workspace"};
+    static const std::array<std::string_view, 17> kThere = {
+        "etc",       "home",    "opt",      "root",      "srv",           "usr",           "var",
+        "mnt",       "usr/bin", "usr/lib",  "usr/local", "usr/local/bin", "usr/local/lib", "usr/local/share",
+        "usr/share", "var/lib", "workspace"};
     return std::find(kThere.begin(), kThere.end(), folder) != kThere.end();
   }
 
-  void add_path(const fs::path& source, const std::string& relative, const std::string& target, const spec::Place& place, bool named) {
-    struct stat there {};
+  void add_path(const fs::path& source, const std::string& relative, const std::string& target,
+                const spec::Place& place, bool named) {
+    struct stat there{};
     os::call(::lstat, source.c_str(), &there).or_throw("look at `{}`", relative);
     const bool folder = S_ISDIR(there.st_mode);
     if (!named && ignore_.ignored(relative, folder)) {
@@ -107,7 +110,9 @@ class Collector {
       put({target, source.string(), 0777, 0, {}, fs::read_symlink(source).string(), ProjectFile::Kind::Link}, place);
     } else if (S_ISREG(there.st_mode)) {
       const std::uint32_t mode = (there.st_mode & 0111U) != 0 ? 0755 : 0644;
-      put({target, source.string(), mode, static_cast<std::uint64_t>(there.st_size), digest_of(source), "", ProjectFile::Kind::File}, place);
+      put({target, source.string(), mode, static_cast<std::uint64_t>(there.st_size), digest_of(source), "",
+           ProjectFile::Kind::File},
+          place);
     } else {
       throw Error(ErrorKind::Invalid, "{}: `{}` is neither a file, a folder nor a link", place_text(place), relative)
           .add_hint("list it in .slipwayignore");

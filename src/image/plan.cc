@@ -27,7 +27,8 @@ std::vector<std::string> layer_names(const std::vector<Package>& packages) {
 template <class Package>
 std::vector<Package> in_layer(const std::vector<Package>& packages, const std::string& name) {
   std::vector<Package> chosen;
-  std::copy_if(packages.begin(), packages.end(), std::back_inserter(chosen), [&](const Package& p) { return p.layer == name; });
+  std::copy_if(packages.begin(), packages.end(), std::back_inserter(chosen),
+               [&](const Package& p) { return p.layer == name; });
   return chosen;
 }
 
@@ -85,12 +86,19 @@ std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& loc
   if (!lock.wheels.empty()) {
     add_wheels(layers, lock);
   }
-  layers.push_back({"system", {}, SystemRecipe{lock.suite, epoch, spec.user, lock.python, kPrefix, image_env(spec), key(configure)}});
+  layers.push_back({"system",
+                    {},
+                    SystemRecipe{lock.suite, epoch, spec.user, lock.python, kPrefix, image_env(spec), key(configure)}});
   if (spec.services.jupyter && !spec.services.jupyter->nbextensions.empty()) {
-    layers.push_back({"nbextensions", {}, NbextensionsRecipe{epoch, kPrefix, spec.services.jupyter->nbextensions, key_of_all(layers)}});
+    layers.push_back({"nbextensions",
+                      {},
+                      NbextensionsRecipe{epoch, kPrefix, spec.services.jupyter->nbextensions, key_of_all(layers)}});
   }
   for (std::size_t i = 0; i < spec.run.size(); ++i) {
-    layers.push_back({format("run-{}", i + 1), {}, RunRecipe{epoch, spec.run[i].command, spec.run[i].network, image_env(spec), i, key_of_all(layers)}});
+    layers.push_back(
+        {format("run-{}", i + 1),
+         {},
+         RunRecipe{epoch, spec.run[i].command, spec.run[i].network, image_env(spec), i, key_of_all(layers)}});
   }
   layers.push_back({"slipway-init", {}, InitRecipe{init.sha256, init.path.string()}});
   if (!spec.files.empty()) {

@@ -34,20 +34,25 @@ struct Describe {
     Json list = Json::array();
     for (const lock::Wheel& w : r.wheels) {
       const Digest& sha256 = w.built ? w.built->sha256 : w.artifact.sha256;
-      list.push_back(w.name + " " + w.version + " " + sha256.hex() + (r.requested.contains(w.name) ? " requested" : ""));
+      list.push_back(w.name + " " + w.version + " " + sha256.hex() +
+                     (r.requested.contains(w.name) ? " requested" : ""));
     }
     return {{"kind", "wheels"}, {"python", r.python_build}, {"prefix", r.prefix}, {"wheels", list}};
   }
   Json operator()(const SystemRecipe& r) const {
-    return {{"kind", "system"}, {"suite", r.suite},   {"epoch", r.epoch}, {"user", r.user},
+    return {{"kind", "system"},   {"suite", r.suite},   {"epoch", r.epoch},   {"user", r.user},
             {"python", r.python}, {"prefix", r.prefix}, {"env", Json(r.env)}, {"configured", r.configured.hex()}};
   }
   Json operator()(const NbextensionsRecipe& r) const {
-    return {{"kind", "nbextensions"}, {"epoch", r.epoch}, {"prefix", r.prefix}, {"enabled", Json(r.enabled)}, {"below", r.below.hex()}};
+    return {{"kind", "nbextensions"},
+            {"epoch", r.epoch},
+            {"prefix", r.prefix},
+            {"enabled", Json(r.enabled)},
+            {"below", r.below.hex()}};
   }
   Json operator()(const RunRecipe& r) const {
-    return {{"kind", "run"}, {"epoch", r.epoch}, {"command", r.command}, {"network", r.network}, {"env", Json(r.env)},
-            {"index", r.index}, {"below", r.below.hex()}};
+    return {{"kind", "run"},      {"epoch", r.epoch}, {"command", r.command},  {"network", r.network},
+            {"env", Json(r.env)}, {"index", r.index}, {"below", r.below.hex()}};
   }
   Json operator()(const FilesRecipe& r) const {
     Json list = Json::array();

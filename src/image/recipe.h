@@ -72,8 +72,8 @@ struct ProjectFile {
   std::string source;  ///< absolute on this host; not part of the key
   std::uint32_t mode = 0644;
   std::uint64_t size = 0;
-  Digest sha256;       ///< of a regular file's content
-  std::string link;    ///< target of a symbolic link
+  Digest sha256;     ///< of a regular file's content
+  std::string link;  ///< target of a symbolic link
   enum class Kind { File, Folder, Link } kind = Kind::File;
 };
 

@@ -46,8 +46,8 @@ launch::Sandbox::Options sandbox_options(const std::filesystem::path& lower, con
 
 /// Byte code and caches that a tool leaves beside what it read are no result of a step.
 bool is_litter(const std::string& path) {
-  return path.find("/__pycache__") != std::string::npos || path.ends_with("/__pycache__") || path.starts_with("root/.cache") ||
-         path.starts_with("root/.local/share/jupyter/runtime");
+  return path.find("/__pycache__") != std::string::npos || path.ends_with("/__pycache__") ||
+         path.starts_with("root/.cache") || path.starts_with("root/.local/share/jupyter/runtime");
 }
 
 std::vector<LayerItem> without_litter(std::vector<LayerItem> items) {
@@ -78,7 +78,8 @@ std::vector<LayerItem> items_of(const std::vector<launch::Sandbox::Change>& chan
   for (const launch::Sandbox::Change& change : changes) {
     using Kind = launch::Sandbox::Change::Kind;
     if (change.kind == Kind::Removed) {
-      items.push_back(whiteout(in_folder_of(change.entry.path, ".wh." + change.entry.path.substr(in_folder_of(change.entry.path, "").size()))));
+      items.push_back(whiteout(in_folder_of(
+          change.entry.path, ".wh." + change.entry.path.substr(in_folder_of(change.entry.path, "").size()))));
       continue;
     }
     if (change.kind == Kind::Replaced) {
@@ -147,8 +148,9 @@ std::vector<LayerItem> nbextension_items(const NbextensionsRecipe& recipe, const
     names += (names.size() > 1 ? ",\"" : "\"") + name + "\"";
   }
   names += "]";
-  const launch::SandboxRun ran = sandbox.run({recipe.prefix + "/bin/python", "-c", kInstallExtensions, recipe.prefix, names},
-                                             {{"PYTHONDONTWRITEBYTECODE", "1"}, {"JUPYTER_CONFIG_DIR", "/tmp/jupyter"}});
+  const launch::SandboxRun ran =
+      sandbox.run({recipe.prefix + "/bin/python", "-c", kInstallExtensions, recipe.prefix, names},
+                  {{"PYTHONDONTWRITEBYTECODE", "1"}, {"JUPYTER_CONFIG_DIR", "/tmp/jupyter"}});
   if (!ran.status.ok()) {
     step_failed(Error(ErrorKind::Invalid, "install the notebook extensions: {}", ran.status.text()), ran.output);
   }

@@ -22,7 +22,8 @@ class Layer {
     item.entry = {path, FileType::Directory, mode, id, id, 0, epoch_, "", 0, 0, {}};
     items_.push_back(std::move(item));
   }
-  void file(const std::string& path, std::string text, std::uint32_t mode = 0644, std::uint32_t uid = 0, std::uint32_t gid = 0) {
+  void file(const std::string& path, std::string text, std::uint32_t mode = 0644, std::uint32_t uid = 0,
+            std::uint32_t gid = 0) {
     LayerItem item;
     item.entry = {path, FileType::Regular, mode, uid, gid, text.size(), epoch_, "", 0, 0, {}};
     item.content = codec::InlineContent{std::move(text)};
@@ -51,8 +52,8 @@ const LayerItem* find(std::span<const std::vector<LayerItem>> lower, const std::
 }
 
 /// Adds a line to a colon-separated account file, or says who has the name or the id already.
-std::string with_account(const std::string& text, const std::string& file, const std::string& name, const std::string& id_field,
-                         const std::string& line) {
+std::string with_account(const std::string& text, const std::string& file, const std::string& name,
+                         const std::string& id_field, const std::string& line) {
   for (const std::string_view row : split(text, '\n')) {
     const auto fields = split(row, ':');
     if (fields[0] == name || (!id_field.empty() && fields.size() > 2 && fields[2] == id_field)) {

@@ -14,7 +14,8 @@ namespace slip::image {
 ///
 /// @param lower  the layers below, lowest first: account files and /etc/skel are read from the topmost that has them
 /// @throws Error Conflict when the user's name or id is taken
-std::vector<codec::LayerItem> system_items(const SystemRecipe& recipe, std::span<const std::vector<codec::LayerItem>> lower,
+std::vector<codec::LayerItem> system_items(const SystemRecipe& recipe,
+                                           std::span<const std::vector<codec::LayerItem>> lower,
                                            const wheel::Target& target);
 
 /// Bytes of a regular file item, wherever they are. @throws Error as the file system does

@@ -72,14 +72,15 @@ class Walker {
   }
 
   std::vector<Change> take() {
-    std::sort(changes_.begin(), changes_.end(), [](const Change& a, const Change& b) { return a.entry.path < b.entry.path; });
+    std::sort(changes_.begin(), changes_.end(),
+              [](const Change& a, const Change& b) { return a.entry.path < b.entry.path; });
     link_twins();
     return std::move(changes_);
   }
 
  private:
   void one(const fs::path& on_disk, const std::string& path) {
-    struct stat there {};
+    struct stat there{};
     os::call(::lstat, on_disk.c_str(), &there).or_throw("look at `/{}` of a build step", path);
     Change change;
     codec::TarEntry& entry = change.entry;
@@ -120,10 +121,14 @@ class Walker {
         change.content = on_disk;
         break;
       case S_IFDIR: entry.type = FileType::Directory; break;
-      case S_IFLNK: entry.type = FileType::Symlink; entry.link = fs::read_symlink(on_disk).string(); break;
+      case S_IFLNK:
+        entry.type = FileType::Symlink;
+        entry.link = fs::read_symlink(on_disk).string();
+        break;
       case S_IFIFO: entry.type = FileType::Fifo; break;
       default:
-        throw Error(ErrorKind::Invalid, "a build step left `/{}`, which is a socket or device: no image can hold it", entry.path)
+        throw Error(ErrorKind::Invalid, "a build step left `/{}`, which is a socket or device: no image can hold it",
+                    entry.path)
             .add_hint("remove it at the end of the step");
     }
     if (entry.type == FileType::Symlink) {
@@ -143,7 +148,8 @@ class Walker {
         change.kind = Change::Kind::Replaced;
       } else if (name == "security.capability") {
         entry.xattrs[name] = without_root_id(attribute(path, name));
-      } else if (name.starts_with("user.") && !name.starts_with("user.overlay.") && !name.starts_with("user.slipway.")) {
+      } else if (name.starts_with("user.") && !name.starts_with("user.overlay.") &&
+                 !name.starts_with("user.slipway.")) {
         entry.xattrs[name] = attribute(path, name);
       }
     }
@@ -178,8 +184,8 @@ class Walker {
 
 }  // namespace
 
-std::vector<Change> capture_upper(const fs::path& upper, std::int64_t epoch, const OwnershipSupervisor::LinkOwners& links,
-                                  const std::set<std::string>& skipped) {
+std::vector<Change> capture_upper(const fs::path& upper, std::int64_t epoch,
+                                  const OwnershipSupervisor::LinkOwners& links, const std::set<std::string>& skipped) {
   Walker walker(epoch, links, skipped);
   walker.folder(upper, "");
   return walker.take();

@@ -15,6 +15,7 @@ namespace slip::launch {
 /// @throws Error Invalid for sockets and other things no image can hold
 /// @source Documentation/filesystems/overlayfs.rst "whiteouts and opaque directories"; "userxattr"
 std::vector<Sandbox::Change> capture_upper(const std::filesystem::path& upper, std::int64_t epoch,
-                                           const OwnershipSupervisor::LinkOwners& links, const std::set<std::string>& skipped);
+                                           const OwnershipSupervisor::LinkOwners& links,
+                                           const std::set<std::string>& skipped);
 
 }  // namespace slip::launch

@@ -41,7 +41,8 @@ os::Fd above_streams(int fd) {
   if (fd > 2) {
     return low;
   }
-  return os::Fd(static_cast<int>(os::call([fd] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }).or_throw("duplicate a descriptor")));
+  return os::Fd(
+      static_cast<int>(os::call([fd] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }).or_throw("duplicate a descriptor")));
 }
 
 Ends make_pipe(bool we_write) {
@@ -94,7 +95,8 @@ std::optional<Record> receive(const os::Fd& from, os::Fd& fd) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  const long n = os::call([&] { return ::recvmsg(from.get(), &message, MSG_CMSG_CLOEXEC); }).or_throw("hear from the workspace");
+  const long n =
+      os::call([&] { return ::recvmsg(from.get(), &message, MSG_CMSG_CLOEXEC); }).or_throw("hear from the workspace");
   if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr && header->cmsg_type == SCM_RIGHTS) {
     int received = -1;
     std::memcpy(&received, CMSG_DATA(header), sizeof received);
@@ -110,7 +112,8 @@ std::string cgroup_name(const std::string& name) {
   static std::atomic<unsigned> count{0};
   std::string safe;
   for (const char c : name.substr(0, 60)) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+    const bool plain =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
     safe += plain ? c : '_';
   }
   return format("{}-{}-{}", safe, ::getpid(), ++count);
@@ -125,8 +128,10 @@ os::Cgroup make_cgroup(const LaunchPlan& plan) {
                     cgroup_name(plan.name), limits);
 }
 
-/// A process limit without a cgroup: the count of RLIMIT_NPROC is per user namespace, so it counts only what runs inside.
-void limit_without_cgroup(const LaunchPlan& plan, const os::Cgroup& cgroup, Setup& setup, std::vector<std::string>& unmet) {
+/// A process limit without a cgroup: the count of RLIMIT_NPROC is per user namespace, so it counts only what runs
+/// inside.
+void limit_without_cgroup(const LaunchPlan& plan, const os::Cgroup& cgroup, Setup& setup,
+                          std::vector<std::string>& unmet) {
   for (const std::string& sentence : cgroup.unmet()) {
     if (sentence.starts_with("the pids limit")) {
       setup.max_processes = *plan.limits.pids + (plan.direct ? 0 : 1);
@@ -179,13 +184,19 @@ RunningChild RunningChild::start(const LaunchPlan& plan, const ChildOptions& opt
     throw clone_error(cloned.err);
   }
   const auto pid = static_cast<pid_t>(cloned.value);
-  auto state = std::unique_ptr<State>(
-      new State{std::move(cgroup), os::Child(pid, os::Fd(pidfd)), std::move(status.ours), {}, {}, std::move(prepared.unmet), plan.direct});
+  auto state = std::unique_ptr<State>(new State{std::move(cgroup),
+                                                os::Child(pid, os::Fd(pidfd)),
+                                                std::move(status.ours),
+                                                {},
+                                                {},
+                                                std::move(prepared.unmet),
+                                                plan.direct});
   for (os::Fd* fd : {&go.theirs, &report.theirs, &status.theirs}) {
     fd->reset();
   }
   prepared.held.clear();
-  os::write_id_maps(pid, {setup.uid, static_cast<std::uint32_t>(options.id.uid)}, {setup.gid, static_cast<std::uint32_t>(options.id.gid)});
+  os::write_id_maps(pid, {setup.uid, static_cast<std::uint32_t>(options.id.uid)},
+                    {setup.gid, static_cast<std::uint32_t>(options.id.gid)});
   state->cgroup.add(pid);
   os::call(::write, go.ours.get(), "g", std::size_t{1}).or_throw("start the workspace");
 

@@ -22,8 +22,8 @@ struct ChildOptions {
   /// The filter program to install just before exec; empty: the one of the plan's Filter (see workspace_filter()).
   /// It must let sendmsg, write, close_range, execve and exit pass, which happen after it is installed.
   std::vector<sock_filter> filter;
-  /// Installs `filter` with SECCOMP_FILTER_FLAG_NEW_LISTENER; Child::listener() has the descriptor. Nothing inside runs a
-  /// trapped call before start() has returned, but the command waits for ever if nobody answers afterwards.
+  /// Installs `filter` with SECCOMP_FILTER_FLAG_NEW_LISTENER; Child::listener() has the descriptor. Nothing inside runs
+  /// a trapped call before start() has returned, but the command waits for ever if nobody answers afterwards.
   bool listener = false;
   /// A terminal of its own inside (devpts of the sandbox): stdio is the new terminal and terminal() its master.
   bool terminal = false;
@@ -31,12 +31,12 @@ struct ChildOptions {
 
 /// A started process tree. Destroying it kills everything inside.
 ///
-/// Laws: user, mount, pid, ipc, uts and cgroup namespaces are always new, the network one unless Network::Host. The one id
-/// inside (plan.uid, plan.gid) is options.id outside. Filter::Workspace: no capabilities at all. Filter::Build: the
-/// capabilities a maintainer script may use (chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap, sys_chroot,
-/// mknod, setfcap, net_bind_service, audit_write), no sysfs, umask 022. no_new_privs always. plan.upper, when given, is
-/// the persistent upper folder (work beside it, in the same folder); both are made when missing and given to options.id.
-/// The command is no process group leader unless plan.new_session or options.terminal.
+/// Laws: user, mount, pid, ipc, uts and cgroup namespaces are always new, the network one unless Network::Host. The one
+/// id inside (plan.uid, plan.gid) is options.id outside. Filter::Workspace: no capabilities at all. Filter::Build: the
+/// capabilities a maintainer script may use (chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap,
+/// sys_chroot, mknod, setfcap, net_bind_service, audit_write), no sysfs, umask 022. no_new_privs always. plan.upper,
+/// when given, is the persistent upper folder (work beside it, in the same folder); both are made when missing and
+/// given to options.id. The command is no process group leader unless plan.new_session or options.terminal.
 class RunningChild {
  public:
   /// Returns once the command has been exec'ed.

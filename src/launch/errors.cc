@@ -22,12 +22,14 @@ std::vector<std::string> programs_of(const LaunchPlan& plan) {
     open_how how{};
     how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT;
-    const os::Fd dir(static_cast<int>(::syscall(SYS_openat2, root.get(), std::string(folder).c_str(), &how, sizeof how)));
+    const os::Fd dir(
+        static_cast<int>(::syscall(SYS_openat2, root.get(), std::string(folder).c_str(), &how, sizeof how)));
     if (!dir.valid()) {
       continue;
     }
     std::error_code none;
-    for (fs::directory_iterator it(format("/proc/self/fd/{}", dir.get()), none), end; !none && it != end; it.increment(none)) {
+    for (fs::directory_iterator it(format("/proc/self/fd/{}", dir.get()), none), end; !none && it != end;
+         it.increment(none)) {
       names.push_back(it->path().filename().string());
     }
   }
@@ -57,14 +59,16 @@ std::string hint_for(Step step, int err) {
   switch (step) {
     case Step::Overlay:
       if (err == EPERM || err == ENODEV || err == EINVAL) {
-        return "overlays in user namespaces need Linux 5.11 or newer, and a writable layer on a local file system such as ext4, "
+        return "overlays in user namespaces need Linux 5.11 or newer, and a writable layer on a local file system such "
+               "as ext4, "
                "xfs or btrfs: set SLIPWAY_STATE to a folder on one";
       }
       break;
     case Step::Proc:
     case Step::Sys:
       if (err == EPERM) {
-        return "this host hides parts of /proc (slipway runs inside a container): start that container with its /proc unmasked";
+        return "this host hides parts of /proc (slipway runs inside a container): start that container with its /proc "
+               "unmasked";
       }
       break;
     case Step::Lower:
@@ -82,8 +86,7 @@ std::string hint_for(Step step, int err) {
         return "a script needs a first line such as `#!/bin/sh`, a binary the image's architecture";
       }
       break;
-    case Step::Filter:
-      return "the kernel was built without CONFIG_SECCOMP_FILTER";
+    case Step::Filter: return "the kernel was built without CONFIG_SECCOMP_FILTER";
     case Step::MountTarget:
     case Step::Home:
     case Step::WorkingDirectory:
@@ -91,10 +94,26 @@ std::string hint_for(Step step, int err) {
         return "make the folder in the image, or choose one below the home folder";
       }
       break;
-    case Step::Go: case Step::CgroupNamespace: case Step::Ids: case Step::Propagation: case Step::Loopback: case Step::Hostname:
-    case Step::Base: case Step::Dev: case Step::Pts: case Step::Tmpfs: case Step::Mask: case Step::Pivot: case Step::ReadOnly:
-    case Step::Terminal: case Step::NoNewPrivileges: case Step::Capabilities: case Step::Fork: case Step::Streams:
-    case Step::Limits: case Step::Find: break;
+    case Step::Go:
+    case Step::CgroupNamespace:
+    case Step::Ids:
+    case Step::Propagation:
+    case Step::Loopback:
+    case Step::Hostname:
+    case Step::Base:
+    case Step::Dev:
+    case Step::Pts:
+    case Step::Tmpfs:
+    case Step::Mask:
+    case Step::Pivot:
+    case Step::ReadOnly:
+    case Step::Terminal:
+    case Step::NoNewPrivileges:
+    case Step::Capabilities:
+    case Step::Fork:
+    case Step::Streams:
+    case Step::Limits:
+    case Step::Find: break;
   }
   return {};
 }
@@ -106,10 +125,12 @@ Error launch_error(const LaunchPlan& plan, const Record& record) {
     return command_error(plan, record);
   }
   const char* detail = record.detail;
-  std::string doing = *detail == '\0' ? std::string(text_of(record.step)) : format("{} `{}`", text_of(record.step), printable(detail));
+  std::string doing =
+      *detail == '\0' ? std::string(text_of(record.step)) : format("{} `{}`", text_of(record.step), printable(detail));
   Error error = os::sys_error(record.err, std::move(doing));
   if (record.step == Step::Overlay && (record.err == EPERM || record.err == ENODEV || record.err == EINVAL)) {
-    error = Error(ErrorKind::Unsupported, "{} `{}`", text_of(record.step), printable(detail)).add_cause(errno_text(record.err));
+    error = Error(ErrorKind::Unsupported, "{} `{}`", text_of(record.step), printable(detail))
+                .add_cause(errno_text(record.err));
   }
   if (const std::string hint = hint_for(record.step, record.err); !hint.empty()) {
     error.add_hint(hint);
@@ -126,8 +147,9 @@ Error clone_error(int err) {
   } else if (err == ENOSPC || err == EUSERS) {
     error.add_hint("too many namespaces exist, or they are nested too deeply: look at /proc/sys/user");
   } else if (err == EPERM) {
-    error.add_hint("user namespaces are refused here: inside a container its seccomp profile must allow them; inside a chroot "
-                   "they cannot be made");
+    error.add_hint(
+        "user namespaces are refused here: inside a container its seccomp profile must allow them; inside a chroot "
+        "they cannot be made");
   } else if (err == ENOSYS) {
     error.add_hint("slipway needs Linux 5.12 or newer");
   }

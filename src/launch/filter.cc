@@ -24,11 +24,12 @@ using Context = std::unique_ptr<void, void (*)(scmp_filter_ctx)>;
 constexpr const char* kRefused[] = {
     // mounts and roots
     "mount", "umount", "umount2", "open_tree", "move_mount", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr",
-    "pivot_root", "setns", "open_by_handle_at", "fanotify_init", "quotactl", "quotactl_fd", "swapon", "swapoff", "nfsservctl",
+    "pivot_root", "setns", "open_by_handle_at", "fanotify_init", "quotactl", "quotactl_fd", "swapon", "swapoff",
+    "nfsservctl",
     // the kernel itself
     "init_module", "finit_module", "delete_module", "create_module", "query_module", "get_kernel_syms", "kexec_load",
-    "kexec_file_load", "reboot", "bpf", "perf_event_open", "lookup_dcookie", "syslog", "_sysctl", "sysfs", "uselib", "ustat",
-    "acct", "vhangup", "iopl", "ioperm", "vm86", "vm86old",
+    "kexec_file_load", "reboot", "bpf", "perf_event_open", "lookup_dcookie", "syslog", "_sysctl", "sysfs", "uselib",
+    "ustat", "acct", "vhangup", "iopl", "ioperm", "vm86", "vm86old",
     // keys of the caller that no namespace separates
     "add_key", "keyctl", "request_key",
     // large surfaces that a workspace does not need
@@ -39,7 +40,7 @@ constexpr const char* kRefused[] = {
 /// Younger than the library that compiles the filter; numbers from 424 on are the same everywhere.
 constexpr int kRefusedNumbers[] = {467 /* open_tree_attr */};
 
-constexpr std::uint64_t kNamespaceFlags[] = {CLONE_NEWNS,  CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
+constexpr std::uint64_t kNamespaceFlags[] = {CLONE_NEWNS,   CLONE_NEWCGROUP, CLONE_NEWUTS, CLONE_NEWIPC,
                                              CLONE_NEWUSER, CLONE_NEWPID,    CLONE_NEWNET};
 
 void check(int result, const char* what) {
@@ -54,8 +55,8 @@ void refuse(const Context& filter, const char* name, int err, Conditions... cond
   if (number == __NR_SCMP_ERROR) {
     return;  // this architecture or this release of the library does not know it
   }
-  check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(static_cast<unsigned>(err) & 0xffffU), number, sizeof...(conditions),
-                         conditions...),
+  check(seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(static_cast<unsigned>(err) & 0xffffU), number,
+                         sizeof...(conditions), conditions...),
         name);
 }
 
@@ -90,8 +91,8 @@ void refuse_set_id_files(const Context& filter) {
     const char* name;
     unsigned argument;
   };
-  constexpr Place kModes[] = {{"chmod", 1}, {"fchmod", 1}, {"fchmodat", 2}, {"mknod", 1},
-                              {"mknodat", 2}, {"creat", 1}, {"open", 2}, {"openat", 3}};
+  constexpr Place kModes[] = {{"chmod", 1},   {"fchmod", 1}, {"fchmodat", 2}, {"mknod", 1},
+                              {"mknodat", 2}, {"creat", 1},  {"open", 2},     {"openat", 3}};
   for (const std::uint64_t bit : {std::uint64_t{S_ISUID}, std::uint64_t{S_ISGID}}) {
     for (const Place& place : kModes) {
       if (std::string_view(place.name).starts_with("open")) {
@@ -107,10 +108,12 @@ void refuse_set_id_files(const Context& filter) {
 }
 
 std::vector<sock_filter> export_program(const Context& filter) {
-  const os::Fd file(static_cast<int>(os::call(::memfd_create, "filter", unsigned{MFD_CLOEXEC}).or_throw("make a file in memory")));
+  const os::Fd file(
+      static_cast<int>(os::call(::memfd_create, "filter", unsigned{MFD_CLOEXEC}).or_throw("make a file in memory")));
   check(seccomp_export_bpf(filter.get(), file.get()), "export");
   std::vector<sock_filter> program(os::file_size(file, "filter") / sizeof(sock_filter));
-  os::call(::pread, file.get(), program.data(), program.size() * sizeof(sock_filter), off_t{0}).or_throw("read the filter");
+  os::call(::pread, file.get(), program.data(), program.size() * sizeof(sock_filter), off_t{0})
+      .or_throw("read the filter");
   return program;
 }
 
@@ -134,9 +137,9 @@ Context deny_list() {
 
 /// Calls about owners and ids: answered by the supervisor.
 constexpr const char* kOwnership[] = {
-    "chown", "fchown", "lchown", "fchownat", "stat", "lstat", "fstat", "newfstatat", "statx",
-    "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid", "setgroups",
-    "getuid", "getgid", "geteuid", "getegid", "getresuid", "getresgid", "getgroups"};
+    "chown",  "fchown", "lchown",   "fchownat", "stat",      "lstat",     "fstat",    "newfstatat", "statx",
+    "setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid",   "setgroups",
+    "getuid", "getgid", "geteuid",  "getegid",  "getresuid", "getresgid", "getgroups"};
 
 }  // namespace
 

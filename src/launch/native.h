@@ -12,7 +12,7 @@ namespace slip::launch {
 
 /// Where the launched process's standard streams go.
 struct Stdio {
-  int in = 0;   ///< descriptor inherited as stdin; -1: /dev/null
+  int in = 0;  ///< descriptor inherited as stdin; -1: /dev/null
   int out = 1;
   int err = 2;
 };

@@ -124,7 +124,9 @@ class Native : public testing::TestWithParam<Who> {
     return GetParam() == Who::User && ::geteuid() == 0 ? HostId{OuterId{kUser}, OuterId{kUser}} : host_id(kRootHostId);
   }
   /// Who owns files outside that the workspace makes in a writable mount: the caller.
-  [[nodiscard]] static std::uint32_t caller() { return GetParam() == Who::User && ::geteuid() == 0 ? kUser : ::geteuid(); }
+  [[nodiscard]] static std::uint32_t caller() {
+    return GetParam() == Who::User && ::geteuid() == 0 ? kUser : ::geteuid();
+  }
 
   [[nodiscard]] LaunchPlan plan(const std::string& script) const {
     LaunchPlan p;
@@ -176,8 +178,9 @@ INSTANTIATE_TEST_SUITE_P(Launch, Native, testing::Values(Who::Root, Who::User),
 TEST_P(Native, HasOneIdAndNoPrivileges) {
   const Outcome o = run("id -u; id -g; cat /proc/self/status /proc/self/uid_map /proc/sys/kernel/hostname");
   EXPECT_THAT(o.out, testing::StartsWith("1000\n1000\n"));
-  for (const char* line : {"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
-                           "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "Groups:\t \n"}) {
+  for (const char* line :
+       {"CapInh:\t0000000000000000", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000",
+        "CapBnd:\t0000000000000000", "CapAmb:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2", "Groups:\t \n"}) {
     if (std::string_view(line).starts_with("Groups") && ::geteuid() != 0) {
       continue;  // an ordinary user cannot drop his groups; they are nobody's inside
     }
@@ -203,8 +206,9 @@ TEST_P(Native, TheHostIsNotThere) {
 }
 
 TEST_P(Native, OnlyHomeTmpAndRunAreWritable) {
-  const Outcome o = run(
-      "touch /x /usr/x /etc/x; touch /home/dev/x /tmp/x /run/x /dev/shm/x && echo wrote; cat /home/dev/seed; stat -c %a /tmp /run /dev/shm");
+  const Outcome o =
+      run("touch /x /usr/x /etc/x; touch /home/dev/x /tmp/x /run/x /dev/shm/x && echo wrote; cat /home/dev/seed; stat "
+          "-c %a /tmp /run /dev/shm");
   EXPECT_THAT(o.out, HasSubstr("wrote\nseed\n1777\n755\n1777\n"));
   EXPECT_EQ(split(o.out, '\n')[0].find("Read-only file system") != std::string_view::npos, true) << o.out;
   EXPECT_FALSE(fs::exists(image() / "home/dev/x")) << "the image must stay as it is";
@@ -212,10 +216,10 @@ TEST_P(Native, OnlyHomeTmpAndRunAreWritable) {
 }
 
 TEST_P(Native, DevicesWorkAndKernelFilesAreHidden) {
-  const Outcome o = run(
-      "echo x > /dev/null && head -c 3 /dev/zero | grep -c . ; head -c 1 /dev/urandom > /dev/null && echo random; "
-      "ls -l /dev/ptmx; cat /proc/keys /proc/timer_list; echo 1 > /proc/sys/vm/drop_caches; "
-      "ls /sys/firmware; touch /sys/x; echo end");
+  const Outcome o =
+      run("echo x > /dev/null && head -c 3 /dev/zero | grep -c . ; head -c 1 /dev/urandom > /dev/null && echo random; "
+          "ls -l /dev/ptmx; cat /proc/keys /proc/timer_list; echo 1 > /proc/sys/vm/drop_caches; "
+          "ls /sys/firmware; touch /sys/x; echo end");
   EXPECT_THAT(o.out, HasSubstr("random"));
   EXPECT_THAT(o.out, HasSubstr("/dev/ptmx -> pts/ptmx"));
   EXPECT_THAT(o.out, HasSubstr("drop_caches: Read-only file system"));
@@ -224,7 +228,8 @@ TEST_P(Native, DevicesWorkAndKernelFilesAreHidden) {
 
 TEST_P(Native, MountsKeepTheirOwnersAndTheirModes) {
   LaunchPlan p = plan(
-      "cat /data/there; touch /data/x; echo new > /workspace/out/made; stat -c %u:%g:%a /data/there /workspace/out/made; "
+      "cat /data/there; touch /data/x; echo new > /workspace/out/made; stat -c %u:%g:%a /data/there "
+      "/workspace/out/made; "
       "mkdir /workspace/out/dir; chmod 4755 /workspace/out/made; echo end");
   const fs::path data = folder("data");
   const fs::path out = folder("out");
@@ -233,7 +238,7 @@ TEST_P(Native, MountsKeepTheirOwnersAndTheirModes) {
   EXPECT_THAT(o.out, HasSubstr("content\n"));
   EXPECT_THAT(o.out, HasSubstr("1000:1000:600\n1000:1000:644\n"));
   EXPECT_THAT(o.out, HasSubstr("'/data/x': Read-only file system"));
-  struct stat st {};
+  struct stat st{};
   ASSERT_EQ(::stat((out / "made").c_str(), &st), 0);
   EXPECT_EQ(st.st_uid, caller());
   EXPECT_FALSE(fs::exists(data / "x"));
@@ -304,7 +309,8 @@ TEST_P(Native, ExplainsWhatCannotBeRun) {
   const Error misspelt = failure({"slep", "1"});
   EXPECT_EQ(misspelt.kind(), ErrorKind::NotFound);
   EXPECT_THAT(misspelt.hints(), testing::ElementsAre("did you mean `sleep`?"));
-  EXPECT_EQ(failure({"/usr/bin/nothing"}).joined(), "start `test`: run `/usr/bin/nothing`: there is no such file in the image");
+  EXPECT_EQ(failure({"/usr/bin/nothing"}).joined(),
+            "start `test`: run `/usr/bin/nothing`: there is no such file in the image");
   EXPECT_EQ(failure({"/etc/passwd"}).kind(), ErrorKind::Denied);
   const Error broken = failure({"broken"});
   EXPECT_EQ(broken.kind(), ErrorKind::NotFound);
@@ -364,7 +370,8 @@ TEST_P(Native, LimitsHoldOrAreReported) {
   }
   const os::CgroupMounts mounts = os::find_cgroups(os::read_file("/proc/self/mountinfo"));
   for (const auto& [name, at] : mounts.v1) {
-    EXPECT_EQ(sh("find " + at.string() + " -maxdepth 4 -name 'slipway-test-" + format("{}", ::getpid()) + "-*'"), "") << name;
+    EXPECT_EQ(sh("find " + at.string() + " -maxdepth 4 -name 'slipway-test-" + format("{}", ::getpid()) + "-*'"), "")
+        << name;
   }
 }
 

@@ -84,7 +84,8 @@ class Target {
       // Never across a page border: the next page may not be mapped.
       const std::size_t size = page.size() - address % page.size();
       iovec local{page.data(), size};
-      iovec remote{reinterpret_cast<void*>(address), size};  // NOLINT(performance-no-int-to-ptr): an address of another process
+      iovec remote{reinterpret_cast<void*>(address),
+                   size};  // NOLINT(performance-no-int-to-ptr): an address of another process
       const ssize_t n = ::process_vm_readv(pid_, &local, 1, &remote, 1, 0);
       if (n <= 0) {
         return std::nullopt;
@@ -104,14 +105,16 @@ class Target {
   [[nodiscard]] bool read(std::uint64_t address, std::span<T> into) const {
     iovec local{into.data(), into.size_bytes()};
     iovec remote{reinterpret_cast<void*>(address), into.size_bytes()};  // NOLINT(performance-no-int-to-ptr)
-    return into.empty() || ::process_vm_readv(pid_, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(into.size_bytes());
+    return into.empty() ||
+           ::process_vm_readv(pid_, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(into.size_bytes());
   }
 
   template <class T>
   [[nodiscard]] bool write(std::uint64_t address, std::span<const T> from) const {
     iovec local{const_cast<T*>(from.data()), from.size_bytes()};
     iovec remote{reinterpret_cast<void*>(address), from.size_bytes()};  // NOLINT(performance-no-int-to-ptr)
-    return from.empty() || ::process_vm_writev(pid_, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(from.size_bytes());
+    return from.empty() ||
+           ::process_vm_writev(pid_, &local, 1, &remote, 1, 0) == static_cast<ssize_t>(from.size_bytes());
   }
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }
@@ -130,7 +133,8 @@ os::Fd open_target(const Target& target, int dirfd, const std::string& path, boo
   if (!path.starts_with('/')) {
     // The link's text is the path inside: the caller's root is the root of its mount namespace.
     std::array<char, PATH_MAX> buffer;
-    const std::string base = dirfd == AT_FDCWD ? format("/proc/{}/cwd", target.pid()) : format("/proc/{}/fd/{}", target.pid(), dirfd);
+    const std::string base =
+        dirfd == AT_FDCWD ? format("/proc/{}/cwd", target.pid()) : format("/proc/{}/fd/{}", target.pid(), dirfd);
     const ssize_t n = ::readlink(base.c_str(), buffer.data(), buffer.size());
     if (n <= 0 || buffer[0] != '/') {
       errno = ENOENT;
@@ -187,7 +191,7 @@ bool write_record(int fd, const Owner& owner) {
   if (::setxattr(path.c_str(), kOwnerRecord, text.data(), text.size(), 0) == 0) {
     return true;
   }
-  struct stat there {};
+  struct stat there{};
   if (errno != EACCES || ::fstatat(fd, "", &there, AT_EMPTY_PATH) != 0) {
     return false;
   }
@@ -240,7 +244,8 @@ struct OwnershipSupervisor::State {
       }
     }
     const std::size_t behind_name = stat->rfind(')');
-    const auto fields = split_words(std::string_view(*stat).substr(behind_name == std::string::npos ? 0 : behind_name + 1));
+    const auto fields =
+        split_words(std::string_view(*stat).substr(behind_name == std::string::npos ? 0 : behind_name + 1));
     if (fields.size() > 19) {
       process.started = std::strtoull(std::string(fields[19]).c_str(), nullptr, 10);
     }
@@ -290,8 +295,14 @@ struct OwnershipSupervisor::State {
       case SYS_setregid: allowed = set_three(now.gid, argument(0), argument(1), argument(1), privileged); break;
       case SYS_setresuid: allowed = set_three(now.uid, argument(0), argument(1), argument(2), privileged); break;
       case SYS_setresgid: allowed = set_three(now.gid, argument(0), argument(1), argument(2), privileged); break;
-      case SYS_setfsuid: value = now.uid.fs; now.uid.fs = argument(0) == kUnchanged ? now.uid.fs : argument(0); break;
-      case SYS_setfsgid: value = now.gid.fs; now.gid.fs = argument(0) == kUnchanged ? now.gid.fs : argument(0); break;
+      case SYS_setfsuid:
+        value = now.uid.fs;
+        now.uid.fs = argument(0) == kUnchanged ? now.uid.fs : argument(0);
+        break;
+      case SYS_setfsgid:
+        value = now.gid.fs;
+        now.gid.fs = argument(0) == kUnchanged ? now.gid.fs : argument(0);
+        break;
       case SYS_setgroups: {
         allowed = privileged;
         const std::size_t count = argument(0);
@@ -417,7 +428,7 @@ struct OwnershipSupervisor::State {
     const auto uid = static_cast<std::uint32_t>(call.data.args[at ? 2 : 1]);
     const auto gid = static_cast<std::uint32_t>(call.data.args[at ? 3 : 2]);
     const os::Fd fd = open_target(target, file->dirfd, file->path, file->follow);
-    struct stat there {};
+    struct stat there{};
     if (!fd.valid() || ::fstatat(fd.get(), "", &there, AT_EMPTY_PATH) != 0) {
       return fail(errno);
     }
@@ -449,7 +460,7 @@ struct OwnershipSupervisor::State {
       return kProceed;
     }
     const os::Fd fd = open_target(target, file->dirfd, file->path, file->follow);
-    struct stat there {};
+    struct stat there{};
     if (!fd.valid() || ::fstatat(fd.get(), "", &there, AT_EMPTY_PATH) != 0) {
       return kProceed;
     }
@@ -458,7 +469,7 @@ struct OwnershipSupervisor::State {
       return kProceed;
     }
     if (call.data.nr == SYS_statx) {
-      struct statx wide {};
+      struct statx wide{};
       if (::statx(fd.get(), "", AT_EMPTY_PATH, static_cast<unsigned>(call.data.args[3]), &wide) != 0) {
         return kProceed;
       }

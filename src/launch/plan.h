@@ -44,24 +44,24 @@ enum class Filter : std::uint8_t {
 /// One way to start a process tree: a value, printable, performed by the native launcher or by an OCI runtime.
 /// Nothing in it is relative or depends on the environment of who performs it.
 struct LaunchPlan {
-  std::string name;                            ///< for messages and cgroups: "tf29-dev"
-  std::filesystem::path root;                  ///< merged root of the image: the one overlay lower
-  std::filesystem::path upper;                 ///< overlay upper dir; empty: a tmpfs that is gone afterwards
-  std::filesystem::path work;                  ///< overlay work dir beside upper; empty with an empty upper
-  bool writable_root = false;                  ///< false: everything but home, /tmp, /run and mounts is read-only
+  std::string name;             ///< for messages and cgroups: "tf29-dev"
+  std::filesystem::path root;   ///< merged root of the image: the one overlay lower
+  std::filesystem::path upper;  ///< overlay upper dir; empty: a tmpfs that is gone afterwards
+  std::filesystem::path work;   ///< overlay work dir beside upper; empty with an empty upper
+  bool writable_root = false;   ///< false: everything but home, /tmp, /run and mounts is read-only
   std::vector<std::string> argv;
-  std::map<std::string, std::string> env;      ///< the whole environment inside
+  std::map<std::string, std::string> env;  ///< the whole environment inside
   std::string cwd = "/";
   InnerId uid{1000};
   InnerId gid{1000};
-  std::string home;                            ///< writable home inside; empty: none
-  std::filesystem::path home_source;           ///< host folder bound there; empty: on a tmpfs seeded from the image
+  std::string home;                   ///< writable home inside; empty: none
+  std::filesystem::path home_source;  ///< host folder bound there; empty: on a tmpfs seeded from the image
   std::string hostname = "localhost";
   std::vector<Mount> mounts;
   Limits limits;
   Network network = Network::None;
   Filter filter = Filter::Workspace;
-  bool new_session = false;                    ///< setsid: no controlling terminal (builds)
+  bool new_session = false;  ///< setsid: no controlling terminal (builds)
   bool direct = false;  ///< argv is exec'ed as pid 1 (the image's own init); false: a small reaper of ours is pid 1
   bool operator==(const LaunchPlan&) const = default;
 };

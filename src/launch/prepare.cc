@@ -46,8 +46,8 @@ void check_plan(const LaunchPlan& plan, const ChildOptions& options) {
         .add_hint("set `root_host_id` in slipway's configuration to an id nobody uses");
   }
   if (plan.upper.empty() != plan.work.empty() || plan.upper.parent_path() != plan.work.parent_path()) {
-    throw Error(ErrorKind::Invalid, "the writable layer `{}` and its work folder `{}` must lie side by side", plan.upper.string(),
-                plan.work.string());
+    throw Error(ErrorKind::Invalid, "the writable layer `{}` and its work folder `{}` must lie side by side",
+                plan.upper.string(), plan.work.string());
   }
 }
 
@@ -70,7 +70,7 @@ class Trees {
   /// A folder of the person's: its owner outside is the one id inside.
   void mapped(Bind& bind, const fs::path& source) {
     bind.source = source.string();
-    struct stat st {};
+    struct stat st{};
     os::call(::stat, source.c_str(), &st).or_throw("mount `{}` at `{}`", source.string(), bind.target);
     if (!root_) {
       return;
@@ -80,7 +80,8 @@ class Trees {
       const os::SysRet r = os::set_tree_attributes(tree, 0, true, namespace_for(st.st_uid, st.st_gid));
       if (!r) {
         prepared_.unmet.push_back(
-            format("the files of `{}` keep their owners inside and may be refused there: its file system knows no idmapped mounts ({})",
+            format("the files of `{}` keep their owners inside and may be refused there: its file system knows no "
+                   "idmapped mounts ({})",
                    source.string(), errno_text(r.err)));
       }
     }
@@ -118,14 +119,16 @@ class Trees {
 
   int open_in(int tree, const std::string& name) {
     constexpr int kFlags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-    prepared_.held.emplace_back(static_cast<int>(os::call([&] { return ::openat(tree, name.c_str(), kFlags); }).or_throw("open `{}`", name)));
+    prepared_.held.emplace_back(
+        static_cast<int>(os::call([&] { return ::openat(tree, name.c_str(), kFlags); }).or_throw("open `{}`", name)));
     return prepared_.held.back().get();
   }
 
   const os::Fd& namespace_for(uid_t uid, gid_t gid) {
     auto& made = namespaces_[{uid, gid}];
     if (!made.valid()) {
-      made = os::make_user_namespace({uid, static_cast<std::uint32_t>(id_.uid)}, {gid, static_cast<std::uint32_t>(id_.gid)});
+      made = os::make_user_namespace({uid, static_cast<std::uint32_t>(id_.uid)},
+                                     {gid, static_cast<std::uint32_t>(id_.gid)});
     }
     return made;
   }
@@ -155,7 +158,8 @@ void add_command(Setup& setup, const LaunchPlan& plan) {
     return;
   }
   const auto path = plan.env.find("PATH");
-  for (const auto folder : split(path == plan.env.end() ? "/usr/local/bin:/usr/bin:/bin" : std::string_view(path->second), ':')) {
+  for (const auto folder :
+       split(path == plan.env.end() ? "/usr/local/bin:/usr/bin:/bin" : std::string_view(path->second), ':')) {
     setup.candidates.push_back(format("{}/{}", folder.empty() ? "." : folder, name));
   }
 }
@@ -164,10 +168,12 @@ void add_streams(Prepared& prepared, const Stdio& stdio) {
   const auto above_streams = [&](int fd) {
     os::Fd null;
     if (fd < 0) {
-      null = os::Fd(static_cast<int>(os::call([] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); }).or_throw("open `/dev/null`")));
+      null = os::Fd(static_cast<int>(
+          os::call([] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); }).or_throw("open `/dev/null`")));
       fd = null.get();
     }
-    prepared.held.emplace_back(static_cast<int>(os::call([fd] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }).or_throw("duplicate a stream")));
+    prepared.held.emplace_back(
+        static_cast<int>(os::call([fd] { return ::fcntl(fd, F_DUPFD_CLOEXEC, 3); }).or_throw("duplicate a stream")));
     return prepared.held.back().get();
   };
   prepared.setup.in = above_streams(stdio.in);
@@ -179,7 +185,8 @@ void add_sizes(Setup& setup, const Limits& limits) {
   if (limits.memory_bytes) {
     setup.tmpfs_size = format("{}", *limits.memory_bytes);
   }
-  const auto half = static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
+  const auto half =
+      static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
   setup.shm_size = format("{}", limits.shm_bytes.value_or(std::min(half, limits.memory_bytes.value_or(half))));
 }
 

@@ -11,7 +11,7 @@ namespace slip::launch {
 /// A Setup with the descriptors it refers to.
 struct Prepared {
   Setup setup;
-  std::vector<os::Fd> held;          ///< closed in the parent once the child has its copy
+  std::vector<os::Fd> held;  ///< closed in the parent once the child has its copy
   std::vector<std::string> unmet;
 };
 

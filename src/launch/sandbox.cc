@@ -24,7 +24,8 @@ constexpr std::size_t kKeptOutput = 64 * 1024;
 
 /// Holds `input` for a process to read.
 os::Fd input_file(std::string_view input) {
-  os::Fd file(static_cast<int>(os::call(::memfd_create, "input", unsigned{MFD_CLOEXEC}).or_throw("make a file in memory")));
+  os::Fd file(
+      static_cast<int>(os::call(::memfd_create, "input", unsigned{MFD_CLOEXEC}).or_throw("make a file in memory")));
   os::FdSink(file.get(), "the input of a build step").write(as_bytes(input));
   os::call(::lseek, file.get(), off_t{0}, SEEK_SET).or_throw("rewind the input of a build step");
   return file;
@@ -119,8 +120,8 @@ Sandbox::Sandbox(Options options, Events& events) : state_(new State{std::move(o
 
 Sandbox::~Sandbox() = default;
 
-SandboxRun Sandbox::run(const std::vector<std::string>& argv, const std::map<std::string, std::string>& env, const std::string& cwd,
-                        std::string_view input) {
+SandboxRun Sandbox::run(const std::vector<std::string>& argv, const std::map<std::string, std::string>& env,
+                        const std::string& cwd, std::string_view input) {
   State& s = *state_;
   LaunchPlan plan;
   plan.name = "build";

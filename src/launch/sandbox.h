@@ -26,13 +26,13 @@ struct SandboxRun {
 class Sandbox {
  public:
   struct Options {
-    std::filesystem::path lower;      ///< merged root
-    std::filesystem::path scratch;    ///< a private folder of ours; upper and work are made in it
+    std::filesystem::path lower;    ///< merged root
+    std::filesystem::path scratch;  ///< a private folder of ours; upper and work are made in it
     HostId id;
-    std::vector<Mount> mounts;        ///< extra binds
+    std::vector<Mount> mounts;  ///< extra binds
     Network network = Network::None;
-    std::int64_t epoch = 0;           ///< SOURCE_DATE_EPOCH inside, and clamp of captured times
-    bool emulate_ownership = true;    ///< false: plain single-id root (tools that change no owner); cheaper
+    std::int64_t epoch = 0;         ///< SOURCE_DATE_EPOCH inside, and clamp of captured times
+    bool emulate_ownership = true;  ///< false: plain single-id root (tools that change no owner); cheaper
   };
   explicit Sandbox(Options options, Events& events);
   ~Sandbox();
@@ -54,7 +54,8 @@ class Sandbox {
     codec::TarEntry entry;          ///< emulated owner and mode; mtime clamped to epoch
     std::filesystem::path content;  ///< host file of a Regular entry
   };
-  /// Everything that differs from lower, sorted by path (bytewise); nothing from /proc, /sys, /dev, /run, /tmp or mounts.
+  /// Everything that differs from lower, sorted by path (bytewise); nothing from /proc, /sys, /dev, /run, /tmp or
+  /// mounts.
   [[nodiscard]] std::vector<Change> capture() const;
 
  private:

@@ -1,7 +1,7 @@
 #include "launch/sandbox.h"
 
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPrograms[] = {"sh", "chown", "stat", "cp", "mv", "ln", "rm", "mkdir", "touch", "chmod", "cat", "tar", "id", "ls", "install", "sleep"};
+constexpr const char* kPrograms[] = {"sh",    "chown", "stat", "cp",  "mv", "ln", "rm",      "mkdir",
+                                     "touch", "chmod", "cat",  "tar", "id", "ls", "install", "sleep"};
 
 /// A root made of the host's own programs and libraries.
 class SandboxTest : public testing::Test {
@@ -82,14 +83,17 @@ class SandboxTest : public testing::Test {
 
 TEST_F(SandboxTest, OwnersAreWhatTheScriptsGave) {
   Sandbox sandbox(options_, events_);
-  EXPECT_EQ(sh(sandbox, "touch /f; chown 42:8 /f; stat -c '%u:%g' /f; chown :5 /f; stat -c '%u:%g' /f; id -u"), "42:8\n42:5\n0\n");
-  EXPECT_EQ(sh(sandbox, "stat -c '%u:%g' /f; chown root:root /f; stat -c '%u:%g' /f"), "42:5\n0:0\n");  // a later run sees it
+  EXPECT_EQ(sh(sandbox, "touch /f; chown 42:8 /f; stat -c '%u:%g' /f; chown :5 /f; stat -c '%u:%g' /f; id -u"),
+            "42:8\n42:5\n0\n");
+  EXPECT_EQ(sh(sandbox, "stat -c '%u:%g' /f; chown root:root /f; stat -c '%u:%g' /f"),
+            "42:5\n0:0\n");  // a later run sees it
 }
 
 TEST_F(SandboxTest, RecordsFollowTheFile) {
   Sandbox sandbox(options_, events_);
   EXPECT_EQ(sh(sandbox,
-               "mkdir /d; touch /d/a; chown 7:9 /d/a; chmod 440 /d/a; mv /d/a /d/b; ln /d/b /d/c; cp -a /d/b /d/e; chown 1:2 /d/e;"
+               "mkdir /d; touch /d/a; chown 7:9 /d/a; chmod 440 /d/a; mv /d/a /d/b; ln /d/b /d/c; cp -a /d/b /d/e; "
+               "chown 1:2 /d/e;"
                "cd /d; stat -c '%n %u:%g %a' b c e; install -o games -g mail -m 640 /old/file i; stat -c '%u:%g %a' i; "
                "tar -cf t --numeric-owner b; rm b; tar -xf t; stat -c '%u:%g %a' b"),
             "b 7:9 440\nc 7:9 440\ne 1:2 440\n5:8 640\n7:9 440\n");
@@ -110,8 +114,10 @@ TEST_F(SandboxTest, LowerFilesKeepTheOwnerTheirTreeGaveThem) {
 TEST_F(SandboxTest, CaptureTellsWrittenRemovedReplacedAndLinked) {
   Sandbox sandbox(options_, events_);
   sh(sandbox,
-     "echo new > /new; chown 42:8 /new; chmod 4750 /new; ln /new /new2; ln -s target /link; chown -h 3:4 /link; rm /old/file; "
-     "rm -r /etc; mkdir /etc; echo x > /etc/x; touch -d @1700000000 /new; echo gone > /tmp/gone; echo gone > /run/gone");
+     "echo new > /new; chown 42:8 /new; chmod 4750 /new; ln /new /new2; ln -s target /link; chown -h 3:4 /link; rm "
+     "/old/file; "
+     "rm -r /etc; mkdir /etc; echo x > /etc/x; touch -d @1700000000 /new; echo gone > /tmp/gone; echo gone > "
+     "/run/gone");
   const auto changes = sandbox.capture();
   const Sandbox::Change* fresh = find(changes, "new");
   ASSERT_NE(fresh, nullptr);
@@ -137,7 +143,8 @@ TEST_F(SandboxTest, CaptureTellsWrittenRemovedReplacedAndLinked) {
 TEST_F(SandboxTest, InputOutputStatusAndNothingStaysBehind) {
   options_.emulate_ownership = false;
   Sandbox sandbox(options_, events_);
-  const SandboxRun ran = sandbox.run({"/bin/sh", "-c", "cat; echo err >&2; echo $A $LC_ALL $HOME; sleep 1000 & exit 3"}, {{"A", "b"}}, "/", "in\n");
+  const SandboxRun ran = sandbox.run({"/bin/sh", "-c", "cat; echo err >&2; echo $A $LC_ALL $HOME; sleep 1000 & exit 3"},
+                                     {{"A", "b"}}, "/", "in\n");
   EXPECT_EQ(ran.output, "in\nerr\nb C.UTF-8 /root\n");
   EXPECT_EQ(ran.status.code, 3);
 }

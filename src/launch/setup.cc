@@ -114,10 +114,11 @@ void bring_up_loopback(const Setup& s) noexcept {
 }
 
 /// Capabilities a maintainer script may use on its own files; none of them reaches outside the one id.
-constexpr std::uint64_t kBuildCapabilities =
-    (1ULL << CAP_CHOWN) | (1ULL << CAP_DAC_OVERRIDE) | (1ULL << CAP_FOWNER) | (1ULL << CAP_FSETID) | (1ULL << CAP_KILL) |
-    (1ULL << CAP_SETGID) | (1ULL << CAP_SETUID) | (1ULL << CAP_SETPCAP) | (1ULL << CAP_NET_BIND_SERVICE) |
-    (1ULL << CAP_SYS_CHROOT) | (1ULL << CAP_MKNOD) | (1ULL << CAP_AUDIT_WRITE) | (1ULL << CAP_SETFCAP);
+constexpr std::uint64_t kBuildCapabilities = (1ULL << CAP_CHOWN) | (1ULL << CAP_DAC_OVERRIDE) | (1ULL << CAP_FOWNER) |
+                                             (1ULL << CAP_FSETID) | (1ULL << CAP_KILL) | (1ULL << CAP_SETGID) |
+                                             (1ULL << CAP_SETUID) | (1ULL << CAP_SETPCAP) |
+                                             (1ULL << CAP_NET_BIND_SERVICE) | (1ULL << CAP_SYS_CHROOT) |
+                                             (1ULL << CAP_MKNOD) | (1ULL << CAP_AUDIT_WRITE) | (1ULL << CAP_SETFCAP);
 
 void drop_capabilities(const Setup& s) noexcept {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
@@ -145,7 +146,8 @@ void drop_capabilities(const Setup& s) noexcept {
 
 int install_filter(const Setup& s, bool listener) noexcept {
   sock_fprog program{static_cast<unsigned short>(s.filter.size()), const_cast<sock_filter*>(s.filter.data())};
-  const long fd = ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0UL, &program);
+  const long fd =
+      ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, listener ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0UL, &program);
   if (fd < 0) {
     give_up(s, Step::Filter, "");
   }
@@ -181,7 +183,7 @@ void connect_streams(const Setup& s) noexcept {
 }
 
 void reset_signals() noexcept {
-  struct sigaction normal {};
+  struct sigaction normal{};
   normal.sa_handler = SIG_DFL;
   for (int signal = 1; signal < 65; ++signal) {
     ::sigaction(signal, &normal, nullptr);
@@ -195,7 +197,7 @@ void reset_signals() noexcept {
 const char* find_command(const Setup& s) noexcept {
   int err = ENOENT;
   for (const std::string& candidate : s.candidates) {
-    struct stat st {};
+    struct stat st{};
     if (::stat(candidate.c_str(), &st) != 0) {
       continue;
     }

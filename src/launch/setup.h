@@ -14,9 +14,37 @@ namespace slip::launch {
 
 /// The steps of the child, for the record it sends when one of them fails.
 enum class Step : std::uint8_t {
-  Go, CgroupNamespace, Ids, Propagation, Loopback, Hostname, Base, Lower, Upper, Overlay, Proc, Dev, Pts, Tmpfs, Sys, Mask,
-  MountTarget, Mount, Home, Pivot, ReadOnly, WorkingDirectory, Terminal, NoNewPrivileges, Capabilities, Filter, Fork, Streams,
-  Limits, Find, Exec,
+  Go,
+  CgroupNamespace,
+  Ids,
+  Propagation,
+  Loopback,
+  Hostname,
+  Base,
+  Lower,
+  Upper,
+  Overlay,
+  Proc,
+  Dev,
+  Pts,
+  Tmpfs,
+  Sys,
+  Mask,
+  MountTarget,
+  Mount,
+  Home,
+  Pivot,
+  ReadOnly,
+  WorkingDirectory,
+  Terminal,
+  NoNewPrivileges,
+  Capabilities,
+  Filter,
+  Fork,
+  Streams,
+  Limits,
+  Find,
+  Exec,
 };
 /// "mount the overlay of the image": what the step attempted, for people.
 const char* text_of(Step step) noexcept;
@@ -34,9 +62,9 @@ static_assert(sizeof(Record) < PIPE_BUF);
 
 /// One tree of the host to be shown inside.
 struct Bind {
-  int tree = -1;          ///< detached mount made by the parent; -1: the child clones `source` itself
+  int tree = -1;  ///< detached mount made by the parent; -1: the child clones `source` itself
   std::string source;
-  std::string target;     ///< absolute, inside
+  std::string target;  ///< absolute, inside
   bool read_only = true;
   bool recursive = true;
   bool operator<(const Bind& other) const { return target < other.target; }
@@ -44,13 +72,13 @@ struct Bind {
 
 /// Everything the child needs. Strings are read through c_str() only.
 struct Setup {
-  int go = -1;            ///< one byte arrives when ids and cgroups are set; end of file: the parent is gone
-  int report = -1;        ///< SOCK_SEQPACKET for Records
-  int status = -1;        ///< the reaper writes the command's wait status (an int) here
+  int go = -1;      ///< one byte arrives when ids and cgroups are set; end of file: the parent is gone
+  int report = -1;  ///< SOCK_SEQPACKET for Records
+  int status = -1;  ///< the reaper writes the command's wait status (an int) here
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
   bool loopback = true;
-  bool build = false;     ///< Filter::Build: keeps some capabilities, no sysfs
+  bool build = false;  ///< Filter::Build: keeps some capabilities, no sysfs
   bool writable_root = false;
   bool new_session = false;
   bool terminal = false;
@@ -58,25 +86,25 @@ struct Setup {
   bool listener = false;
   std::string hostname;
   Bind lower;
-  Bind state;             ///< folder that holds upper and work; empty source and tree: in memory
-  std::string upper;      ///< name in it
+  Bind state;         ///< folder that holds upper and work; empty source and tree: in memory
+  std::string upper;  ///< name in it
   std::string work;
-  int upper_fd = -1;      ///< opened by the parent inside state.tree; -1: the child opens the names itself
+  int upper_fd = -1;  ///< opened by the parent inside state.tree; -1: the child opens the names itself
   int work_fd = -1;
-  std::string tmpfs_size; ///< "size=…" value for memory-backed trees; empty: the kernel's default
+  std::string tmpfs_size;  ///< "size=…" value for memory-backed trees; empty: the kernel's default
   std::string shm_size;
-  std::vector<Bind> binds;                ///< parents before children
-  std::vector<std::string> writable;      ///< folders inside that stay writable under a read-only root
+  std::vector<Bind> binds;            ///< parents before children
+  std::vector<std::string> writable;  ///< folders inside that stay writable under a read-only root
   std::string cwd;
   std::vector<std::string> argv_text;
   std::vector<char*> argv;
   std::vector<std::string> env_text;
   std::vector<char*> envp;
-  std::vector<std::string> candidates;    ///< where argv[0] may lie, in order
+  std::vector<std::string> candidates;  ///< where argv[0] may lie, in order
   int in = -1;
   int out = -1;
   int err = -1;
-  std::uint64_t max_processes = 0;        ///< RLIMIT_NPROC; 0: none
+  std::uint64_t max_processes = 0;  ///< RLIMIT_NPROC; 0: none
   std::vector<sock_filter> filter;
 };
 

@@ -115,7 +115,8 @@ bool attach(int tree, int target) noexcept {
 bool set_attributes(int tree, std::uint64_t attributes, bool recursive) noexcept {
   mount_attr attr{};
   attr.attr_set = attributes;
-  return ::mount_setattr(tree, "", unsigned{AT_EMPTY_PATH} | (recursive ? unsigned{AT_RECURSIVE} : 0U), &attr, sizeof attr) == 0;
+  return ::mount_setattr(tree, "", unsigned{AT_EMPTY_PATH} | (recursive ? unsigned{AT_RECURSIVE} : 0U), &attr,
+                         sizeof attr) == 0;
 }
 
 int clone_at(int dir, const char* path, bool recursive) noexcept {
@@ -142,8 +143,9 @@ void mount_inside(const Setup& s, Step step, int root, const char* target, int t
 int make_base(const Setup& s) noexcept {
   const int base = s.tmpfs_size.empty() ? make_fs("tmpfs", kQuiet, "mode", "755")
                                         : make_fs("tmpfs", kQuiet, "mode", "755", "size", s.tmpfs_size.c_str());
-  if (base < 0 || ::move_mount(base, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 || ::mkdirat(base, "lower", 0755) != 0 ||
-      ::mkdirat(base, "state", 0755) != 0 || ::mkdirat(base, "root", 0755) != 0) {
+  if (base < 0 || ::move_mount(base, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+      ::mkdirat(base, "lower", 0755) != 0 || ::mkdirat(base, "state", 0755) != 0 ||
+      ::mkdirat(base, "root", 0755) != 0) {
     give_up(s, Step::Base, "tmpfs");
   }
   return base;
@@ -221,12 +223,16 @@ void make_dev(const Setup& s, int root) noexcept {
   // Not nodev: device nodes of the host are shown here.
   const int dev = make_fs("tmpfs", MOUNT_ATTR_NOSUID, "mode", "755", "size", "64k");
   mount_inside(s, Step::Dev, root, "/dev", dev);
-  static constexpr const char* kNodes[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"};
+  static constexpr const char* kNodes[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+                                           "/dev/random", "/dev/urandom", "/dev/tty"};
   for (const char* node : kNodes) {
     bind_device(s, dev, node, node + 5);
   }
-  static constexpr const char* kLinks[][2] = {{"pts/ptmx", "ptmx"}, {"/proc/self/fd", "fd"}, {"/proc/self/fd/0", "stdin"},
-                                              {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"}};
+  static constexpr const char* kLinks[][2] = {{"pts/ptmx", "ptmx"},
+                                              {"/proc/self/fd", "fd"},
+                                              {"/proc/self/fd/0", "stdin"},
+                                              {"/proc/self/fd/1", "stdout"},
+                                              {"/proc/self/fd/2", "stderr"}};
   for (const auto& link : kLinks) {
     if (::symlinkat(link[0], dev, link[1]) != 0) {
       give_up(s, Step::Dev, link[1]);
@@ -271,10 +277,11 @@ void mask(const Setup& s, int root, const char* path) noexcept {
   if (at < 0) {
     return;
   }
-  struct stat st {};
+  struct stat st{};
   const bool folder = ::fstat(at, &st) == 0 && S_ISDIR(st.st_mode);
-  const int tree = folder ? make_fs("tmpfs", kQuiet | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, "mode", "755", "size", "4k")
-                          : clone_at(AT_FDCWD, "/dev/null", false);
+  const int tree = folder
+                       ? make_fs("tmpfs", kQuiet | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY, "mode", "755", "size", "4k")
+                       : clone_at(AT_FDCWD, "/dev/null", false);
   if (tree < 0 || !attach(tree, at)) {
     give_up(s, Step::Mask, path);
   }
@@ -296,9 +303,10 @@ void freeze(const Setup& s, int root, const char* path) noexcept {
 }
 
 void guard_kernel_files(const Setup& s, int root) noexcept {
-  static constexpr const char* kMasked[] = {
-      "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi",
-      "/proc/timer_list", "/proc/timer_stats", "/proc/interrupts", "/sys/firmware", "/sys/devices/virtual/powercap"};
+  static constexpr const char* kMasked[] = {"/proc/acpi",       "/proc/asound",        "/proc/kcore",
+                                            "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug",
+                                            "/proc/scsi",       "/proc/timer_list",    "/proc/timer_stats",
+                                            "/proc/interrupts", "/sys/firmware",       "/sys/devices/virtual/powercap"};
   static constexpr const char* kFrozen[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
   for (const char* path : kMasked) {
     mask(s, root, path);
@@ -310,7 +318,7 @@ void guard_kernel_files(const Setup& s, int root) noexcept {
 
 void attach_bind(const Setup& s, int root, const Bind& bind) noexcept {
   const int tree = tree_of(bind);
-  struct stat st {};
+  struct stat st{};
   if (tree < 0 || ::fstat(tree, &st) != 0) {
     give_up(s, Step::Mount, bind.source.c_str());
   }
@@ -347,9 +355,9 @@ void drop_host(const Setup& s, int root) noexcept {
       ::umount2(".", MNT_DETACH) != 0 || ::chdir("/") != 0) {
     give_up(s, Step::Pivot, "/");
   }
-  struct stat above {};
-  struct stat inside {};
-  struct stat wanted {};
+  struct stat above{};
+  struct stat inside{};
+  struct stat wanted{};
   if (::stat("/..", &above) != 0 || ::stat("/", &inside) != 0 || ::fstat(root, &wanted) != 0 ||
       above.st_dev != wanted.st_dev || above.st_ino != wanted.st_ino || inside.st_dev != wanted.st_dev ||
       inside.st_ino != wanted.st_ino) {

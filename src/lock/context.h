@@ -14,7 +14,7 @@ struct Context {
   store::Store& store;
   http::Client& http;
   Events& events;
-  launch::HostId id;   ///< host id of sandboxes (see launch::host_id)
+  launch::HostId id;     ///< host id of sandboxes (see launch::host_id)
   bool offline = false;  ///< only what the store holds; anything else is an error that names what is missing
 };
 

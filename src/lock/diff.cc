@@ -23,7 +23,8 @@ std::map<std::string, Seen> by_name(const std::vector<Package>& packages) {
 }
 
 template <class Package>
-void compare(const char* kind, const std::vector<Package>& before, const std::vector<Package>& after, std::vector<Change>& out) {
+void compare(const char* kind, const std::vector<Package>& before, const std::vector<Package>& after,
+             std::vector<Change>& out) {
   const auto old_ones = by_name(before);
   const auto new_ones = by_name(after);
   std::set<std::string> names;

@@ -9,7 +9,7 @@ namespace slip::lock {
 
 /// One package that differs between two locks.
 struct Change {
-  std::string kind;    ///< "deb", "wheel", "build tool", "tool", "setting"
+  std::string kind;  ///< "deb", "wheel", "build tool", "tool", "setting"
   std::string name;
   std::string before;  ///< version, empty: was not there
   std::string after;   ///< version, empty: is gone

@@ -1,7 +1,7 @@
 #include "lock/lock.h"
 
-#include <ctime>
 #include <toml++/toml.h>
+#include <ctime>
 
 #include "codec/sha256.h"
 #include "core/error.h"
@@ -37,8 +37,8 @@ std::string line_of(const Deb& d) {
 }
 
 std::string line_of(const Wheel& w) {
-  std::string line = format("  {{ name = {}, version = {}, {}", quoted(w.name), quoted(w.version),
-                            artifact_fields(w.artifact));
+  std::string line =
+      format("  {{ name = {}, version = {}, {}", quoted(w.name), quoted(w.version), artifact_fields(w.artifact));
   if (w.built) {
     std::string with;
     for (const std::string& tool : w.built->with) {
@@ -242,8 +242,9 @@ toml::table parse_toml(std::string_view text, const std::string& file) {
 }  // namespace
 
 std::string to_toml(const Lock& lock) {
-  std::string text = "# Written by `slipway lock`: every byte of the image by name, size and SHA-256.\n"
-                     "# Review its diff; do not edit it.\n";
+  std::string text =
+      "# Written by `slipway lock`: every byte of the image by name, size and SHA-256.\n"
+      "# Review its diff; do not edit it.\n";
   text += format("format = {}\n", Lock::kFormat);
   text += format("spec = \"{}\"\n", lock.spec.text());
   text += format("suite = {}\nsnapshot = {}\n", quoted(lock.suite), quoted(lock.snapshot));

@@ -57,13 +57,13 @@ struct Added {
 /// slipway.lock: the whole truth about what an image is made of. Knows no host, no time of writing, no mirror.
 struct Lock {
   static constexpr int kFormat = 1;
-  Digest spec;                     ///< spec::Spec::digest(); a lock with another one is stale
-  std::string suite;               ///< "bullseye"
-  std::string snapshot;            ///< newest Date of the suite's Release files, RFC 3339 UTC: SOURCE_DATE_EPOCH of the build
-  std::string python;              ///< "3.9"; empty without Python
-  std::string exclude_newer;       ///< RFC 3339; empty without Python
-  std::string encoder;             ///< codec::encoder_id()
-  Digest init;                     ///< of the slipway-init that enters the image
+  Digest spec;           ///< spec::Spec::digest(); a lock with another one is stale
+  std::string suite;     ///< "bullseye"
+  std::string snapshot;  ///< newest Date of the suite's Release files, RFC 3339 UTC: SOURCE_DATE_EPOCH of the build
+  std::string python;    ///< "3.9"; empty without Python
+  std::string exclude_newer;  ///< RFC 3339; empty without Python
+  std::string encoder;        ///< codec::encoder_id()
+  Digest init;                ///< of the slipway-init that enters the image
   std::vector<Added> added;
   std::vector<Deb> debs;           ///< sorted by name, then arch
   std::vector<Wheel> wheels;       ///< sorted by name

@@ -34,7 +34,8 @@ std::optional<store::DiskOwner> disk_owner(const Context& context);
 wheel::Target interpreter_of(std::span<const Deb> debs, const std::string& suite, const std::string& python);
 
 /// The interpreter of a locked set, run out of unconfigured_root().
-wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python, Context& context);
+wheel::Target target_of(std::span<const Deb> debs, const std::string& suite, const std::string& python,
+                        Context& context);
 
 /// Every wheel of the lock as a file in the store, in the order of lock.wheels: fetched, sdists built in the sandbox
 /// and held against the lock's digest. @throws Error Corrupt when a build gives other bytes

@@ -29,8 +29,12 @@ std::vector<deb::Request> debian_requests(const spec::Spec& spec) {
 }
 
 Deb to_deb(const deb::Candidate& candidate) {
-  return {candidate.name, candidate.version, candidate.arch,
-          {candidate.alias, candidate.path, candidate.size, candidate.sha256}, "", candidate.why};
+  return {candidate.name,
+          candidate.version,
+          candidate.arch,
+          {candidate.alias, candidate.path, candidate.size, candidate.sha256},
+          "",
+          candidate.why};
 }
 
 /// A requested package is "apt" to the solver; say which service asked for it.
@@ -103,7 +107,8 @@ void solve_debian(Lock& lock, const spec::Spec& spec, const SolveOptions& option
   // A Release file that was only dated anew must not change a single byte of the image.
   if (options.previous && options.previous->suite == spec.suite) {
     const auto same = [](const Deb& a, const Deb& b) { return a.artifact == b.artifact && a.name == b.name; };
-    if (std::equal(lock.debs.begin(), lock.debs.end(), options.previous->debs.begin(), options.previous->debs.end(), same)) {
+    if (std::equal(lock.debs.begin(), lock.debs.end(), options.previous->debs.begin(), options.previous->debs.end(),
+                   same)) {
       lock.snapshot = options.previous->snapshot;
     }
   }

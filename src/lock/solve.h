@@ -11,10 +11,10 @@
 namespace slip::lock {
 
 struct SolveOptions {
-  std::optional<Lock> previous;      ///< its choices are kept where the spec still allows them
-  std::vector<std::string> update;   ///< packages (Debian or Python) whose pin may move
-  bool update_all = false;           ///< every pin may move
-  Digest init;                       ///< of the slipway-init that belongs to this slipway
+  std::optional<Lock> previous;     ///< its choices are kept where the spec still allows them
+  std::vector<std::string> update;  ///< packages (Debian or Python) whose pin may move
+  bool update_all = false;          ///< every pin may move
+  Digest init;                      ///< of the slipway-init that belongs to this slipway
 };
 
 /// Makes the lock of a spec: solves Debian, unpacks it, lets uv resolve against that interpreter, splits into layers.
@@ -23,7 +23,8 @@ struct SolveOptions {
 /// @throws Error Conflict, NotFound with an explanation to act on; Unavailable
 Lock solve(const spec::Spec& spec, const SolveOptions& options, Context& context);
 
-/// Why `lock` cannot be used with `spec` any more ("the spec changed", "it was written for another slipway-init"); empty: it can.
+/// Why `lock` cannot be used with `spec` any more ("the spec changed", "it was written for another slipway-init");
+/// empty: it can.
 std::string stale_reason(const Lock& lock, const spec::Spec& spec, const Digest& init);
 
 /// What an image gets besides what the spec lists, because of its services.

@@ -15,9 +15,7 @@ constexpr std::size_t kWheelBuckets = 8;
 constexpr std::size_t kMaxOwnDebs = 6;
 constexpr std::size_t kMaxOwnWheels = 18;  // 1 base + 4 + 8 + 6 + 18 leaves three of forty for what comes on top
 
-std::size_t bucket_of(const std::string& name, std::size_t buckets) {
-  return codec::sha256(name).bytes()[0] % buckets;
-}
+std::size_t bucket_of(const std::string& name, std::size_t buckets) { return codec::sha256(name).bytes()[0] % buckets; }
 
 /// Names of the packages that get a layer of their own.
 template <class Package>
@@ -45,7 +43,8 @@ std::set<std::string> base_closure(const std::vector<Deb>& debs) {
     grew = false;
     for (const Deb& deb : debs) {
       constexpr std::string_view kNeeded = "needed by ";
-      const bool belongs = deb.why == "base" || (deb.why.starts_with(kNeeded) && base.contains(deb.why.substr(kNeeded.size())));
+      const bool belongs =
+          deb.why == "base" || (deb.why.starts_with(kNeeded) && base.contains(deb.why.substr(kNeeded.size())));
       grew = (belongs && base.insert(deb.name).second) || grew;
     }
   }
@@ -70,7 +69,8 @@ void split_layers(Lock& lock) {
   }
   const std::set<std::string> large_wheels = large(lock.wheels, kMaxOwnWheels);
   for (Wheel& wheel : lock.wheels) {
-    wheel.layer = large_wheels.contains(wheel.name) ? "python-" + wheel.name : format("wheels-{}", bucket_of(wheel.name, kWheelBuckets));
+    wheel.layer = large_wheels.contains(wheel.name) ? "python-" + wheel.name
+                                                    : format("wheels-{}", bucket_of(wheel.name, kWheelBuckets));
   }
 }
 

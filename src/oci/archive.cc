@@ -98,7 +98,8 @@ std::map<std::string, Digest> unpack_entries(const fs::path& archive, const fs::
         throw Error(ErrorKind::Corrupt, "`{}` in the archive has digest {}", *path, found.text());
       }
       named[entry->path] = found;
-    } else if (entry->type == codec::FileType::Regular && (entry->path.ends_with(".tar") || entry->path.ends_with(".json"))) {
+    } else if (entry->type == codec::FileType::Regular &&
+               (entry->path.ends_with(".tar") || entry->path.ends_with(".json"))) {
       const fs::path temp = into / "entry";
       const Digest found = store_entry(tar, temp);
       os::durable_rename(temp, into / "blobs/sha256" / found.hex());

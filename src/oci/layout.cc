@@ -29,7 +29,7 @@ void write_blobs(const Parts& parts, const fs::path& dir) {
   os::make_dirs(blobs);
   for (const Part& part : parts.blobs) {
     const fs::path file = blobs / part.descriptor.digest.hex();
-    struct stat st {};
+    struct stat st{};
     if (::lstat(file.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
         static_cast<std::uint64_t>(st.st_size) == part.descriptor.size) {
       continue;
@@ -124,7 +124,8 @@ void produce_checked(const Part& part, Sink& out) {
                  part.produce(hash);
                  const Digest found = hash.finish();
                  if (hash.size() != wanted.size) {
-                   throw Error(ErrorKind::Corrupt, "{} bytes came where the descriptor says {}", hash.size(), wanted.size);
+                   throw Error(ErrorKind::Corrupt, "{} bytes came where the descriptor says {}", hash.size(),
+                               wanted.size);
                  }
                  if (found != wanted.digest) {
                    throw Error(ErrorKind::Corrupt, "its bytes have digest {}", found.text());
@@ -140,13 +141,15 @@ Index Parts::index(Index base) const {
 Parts parts_of(const Image& image, const std::optional<Reference>& name) {
   const Manifest manifest = parse_manifest(image.manifest);
   const ImageConfig config = parse_image_config(image.config);
-  const auto refuse = [](const std::string& why) { throw Error(ErrorKind::Invalid, "the parts of the image do not fit: {}", why); };
+  const auto refuse = [](const std::string& why) {
+    throw Error(ErrorKind::Invalid, "the parts of the image do not fit: {}", why);
+  };
   if (manifest.config.digest != codec::sha256(image.config) || manifest.config.size != image.config.size()) {
     refuse("the manifest names another config");
   }
   if (manifest.layers.size() != image.layers.size() || config.diff_ids.size() != image.layers.size()) {
-    refuse(format("{} layers in the manifest, {} in the config, {} given", manifest.layers.size(), config.diff_ids.size(),
-                  image.layers.size()));
+    refuse(format("{} layers in the manifest, {} in the config, {} given", manifest.layers.size(),
+                  config.diff_ids.size(), image.layers.size()));
   }
   Parts parts;
   parts.manifest = manifest;
@@ -255,8 +258,8 @@ Layout Layout::open(const fs::path& dir) {
   layout.dir_ = dir;
   const auto marker = os::read_file_if_any(dir / "oci-layout", 4096);
   if (!marker) {
-    throw Error(fs::exists(dir) ? ErrorKind::Invalid : ErrorKind::NotFound, "`{}` is no OCI layout: it has no `oci-layout`",
-                dir.string());
+    throw Error(fs::exists(dir) ? ErrorKind::Invalid : ErrorKind::NotFound,
+                "`{}` is no OCI layout: it has no `oci-layout`", dir.string());
   }
   if (marker->find("\"imageLayoutVersion\"") == std::string::npos || marker->find("\"1.") == std::string::npos) {
     throw Error(ErrorKind::Unsupported, "`{}` is an OCI layout of an unknown version", dir.string());
@@ -272,7 +275,8 @@ std::string Layout::read(const Descriptor& descriptor) const {
     throw Error(ErrorKind::NotFound, "`{}` lacks blob {}", dir_.string(), descriptor.digest.text());
   }
   if (bytes->size() != descriptor.size || codec::sha256(*bytes) != descriptor.digest) {
-    throw Error(ErrorKind::Corrupt, "blob {} in `{}` has other bytes than its name says", descriptor.digest.text(), dir_.string());
+    throw Error(ErrorKind::Corrupt, "blob {} in `{}` has other bytes than its name says", descriptor.digest.text(),
+                dir_.string());
   }
   return std::move(*bytes);
 }
@@ -293,7 +297,8 @@ Descriptor Layout::find(const std::optional<std::string>& name, const Platform& 
     }
   }
   if (found.size() != 1) {
-    Error error(ErrorKind::NotFound, "`{}` has {} images{}", dir_.string(), found.empty() ? "no" : std::to_string(found.size()),
+    Error error(ErrorKind::NotFound, "`{}` has {} images{}", dir_.string(),
+                found.empty() ? "no" : std::to_string(found.size()),
                 name ? format(" called `{}`", printable(*name)) : std::string());
     if (!names.empty()) {
       error.add_hint("it has: " + join(names, ", "));
@@ -306,7 +311,8 @@ Descriptor Layout::find(const std::optional<std::string>& name, const Platform& 
     const auto fits = [&](const Descriptor& d) { return !d.platform || *d.platform == platform; };
     const auto next = std::ranges::find_if(inner.manifests, fits);
     if (next == inner.manifests.end() || depth > 3) {
-      throw Error(ErrorKind::NotFound, "`{}` has no image for {}/{}", dir_.string(), platform.os, platform.architecture);
+      throw Error(ErrorKind::NotFound, "`{}` has no image for {}/{}", dir_.string(), platform.os,
+                  platform.architecture);
     }
     at = *next;
   }

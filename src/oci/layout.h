@@ -37,7 +37,8 @@ struct Image {
 };
 
 /// Config and manifest for these layers: sets config.diff_ids, and the media types of OCI.
-Image make_image(ImageConfig config, std::vector<LayerSource> layers, std::map<std::string, std::string> annotations = {});
+Image make_image(ImageConfig config, std::vector<LayerSource> layers,
+                 std::map<std::string, std::string> annotations = {});
 
 /// Where an image goes: "oci:DIR", "oci-archive:FILE", "docker-archive:FILE".
 struct Output {
@@ -54,7 +55,8 @@ struct Output {
 ///
 /// A layout: a new folder appears complete, an existing layout gains the blobs it lacks and then a new index.json, in
 /// which the entry of the same name is replaced. Archives appear complete under their name, and their bytes depend on
-/// image and name alone. A docker-archive is an OCI archive with a manifest.json, so that it can be read back as either.
+/// image and name alone. A docker-archive is an OCI archive with a manifest.json, so that it can be read back as
+/// either.
 ///
 /// @param name  what the image is called inside; nullopt: it has no name
 /// @throws Error Corrupt: a layer's bytes are not those of its descriptor; Conflict: the folder holds something else;
@@ -75,7 +77,8 @@ class Layout {
   /// The manifest called `name` (org.opencontainers.image.ref.name: the whole reference or its tag), or the only one;
   /// an index on the way is followed to `platform`.
   /// @throws Error NotFound with the names there are
-  [[nodiscard]] Descriptor find(const std::optional<std::string>& name = std::nullopt, const Platform& platform = {}) const;
+  [[nodiscard]] Descriptor find(const std::optional<std::string>& name = std::nullopt,
+                                const Platform& platform = {}) const;
 
  private:
   fs::path dir_;

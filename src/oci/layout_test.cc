@@ -59,11 +59,12 @@ ImageConfig config() {
 }
 
 Image sample(const std::string& text = "hello\n") {
-  return make_image(config(), {layer_of({item("etc", FileType::Directory), item("etc/old", FileType::Regular, "old"),
-                                         item("usr", FileType::Directory), item("usr/lib", FileType::Directory),
-                                         item("usr/lib/x.so", FileType::Symlink, "x.so.1"),
-                                         item("usr/lib/x.so.1", FileType::Regular, std::string(100'000, 'x'))}),
-                               layer_of({item("etc/.wh.old", FileType::Regular), item("etc/new", FileType::Regular, text)})});
+  return make_image(config(),
+                    {layer_of({item("etc", FileType::Directory), item("etc/old", FileType::Regular, "old"),
+                               item("usr", FileType::Directory), item("usr/lib", FileType::Directory),
+                               item("usr/lib/x.so", FileType::Symlink, "x.so.1"),
+                               item("usr/lib/x.so.1", FileType::Regular, std::string(100'000, 'x'))}),
+                     layer_of({item("etc/.wh.old", FileType::Regular), item("etc/new", FileType::Regular, text)})});
 }
 
 class LayoutTest : public testing::Test {
@@ -108,7 +109,8 @@ class LayoutTest : public testing::Test {
     }
   }
   static std::string run(std::vector<std::string> argv) {
-    return os::run_checked({.argv = std::move(argv), .env = {}, .cwd = {}, .input = {}, .timeout = std::chrono::seconds(60)});
+    return os::run_checked(
+        {.argv = std::move(argv), .env = {}, .cwd = {}, .input = {}, .timeout = std::chrono::seconds(60)});
   }
 };
 
@@ -231,7 +233,8 @@ TEST_F(LayoutTest, KilledAtEveryDurableStepALayoutIsOldOrNew) {
       }
       const pid_t child = ::fork();
       if (child == 0) {
-        ::setenv("SLIPWAY_TEST_KILL_AT", std::to_string(os::durable_steps() + static_cast<std::uint64_t>(n)).c_str(), 1);
+        ::setenv("SLIPWAY_TEST_KILL_AT", std::to_string(os::durable_steps() + static_cast<std::uint64_t>(n)).c_str(),
+                 1);
         write_image(sample("after"), output, name_);
         ::_exit(0);
       }
@@ -293,14 +296,19 @@ TEST_F(LayoutTest, ValidateFindsWhatIsWrong) {
   EXPECT_THAT(problems({raw({entry("b"), entry("a")})}), ElementsAre(HasSubstr("layer 1: a: not sorted")));
   EXPECT_THAT(problems({raw({entry("b"), entry("b")})}), testing::Contains(HasSubstr("stands twice")));
   EXPECT_THAT(problems({raw({entry("no/parent")})}), ElementsAre(HasSubstr("neither in this layer nor")));
-  EXPECT_THAT(problems({good, raw({entry("a/f/below")})}), ElementsAre(HasSubstr("layer 2: a/f/below: its parent is no folder")));
+  EXPECT_THAT(problems({good, raw({entry("a/f/below")})}),
+              ElementsAre(HasSubstr("layer 2: a/f/below: its parent is no folder")));
   EXPECT_THAT(problems({good, raw({entry("a/f2")})}), IsEmpty());
-  EXPECT_THAT(problems({raw({entry("l", FileType::HardLink, "nothing")})}), ElementsAre(HasSubstr("a hard link to `nothing`")));
-  EXPECT_THAT(problems({good, raw({entry("l", FileType::HardLink, "a/f")})}), ElementsAre(HasSubstr("of a lower layer")));
+  EXPECT_THAT(problems({raw({entry("l", FileType::HardLink, "nothing")})}),
+              ElementsAre(HasSubstr("a hard link to `nothing`")));
+  EXPECT_THAT(problems({good, raw({entry("l", FileType::HardLink, "a/f")})}),
+              ElementsAre(HasSubstr("of a lower layer")));
   EXPECT_THAT(problems({good, raw({entry(".wh.zzz")})}), ElementsAre(HasSubstr("what no lower layer has")));
-  EXPECT_THAT(problems({good, raw({entry(".wh.a")}), raw({entry("a/x")})}), ElementsAre(HasSubstr("layer 3: a/x: its parent")));
-  EXPECT_THAT(problems({good, raw({entry("a", FileType::Directory), entry("a/.wh..wh..opq")}), raw({entry("a/.wh.f")})}),
-              ElementsAre(HasSubstr("layer 3: a/.wh.f: a whiteout of")));
+  EXPECT_THAT(problems({good, raw({entry(".wh.a")}), raw({entry("a/x")})}),
+              ElementsAre(HasSubstr("layer 3: a/x: its parent")));
+  EXPECT_THAT(
+      problems({good, raw({entry("a", FileType::Directory), entry("a/.wh..wh..opq")}), raw({entry("a/.wh.f")})}),
+      ElementsAre(HasSubstr("layer 3: a/.wh.f: a whiteout of")));
   ImageConfig c = config();
   c.env = {"A=1", "A=2", "B"};
   c.history = {{}, {}};
@@ -319,7 +327,8 @@ TEST_F(LayoutTest, ValidateFindsWhatIsWrong) {
   std::ofstream(read.blob_path(manifest.layers[0].digest), std::ios::app) << "x";
   fs::remove(read.blob_path(manifest.layers[1].digest));
   EXPECT_THAT(texts(validate(read, read.find())),
-              ElementsAre(HasSubstr("layer 1: the blob has"), HasSubstr("layer 1: the blob has digest"), HasSubstr("layer 2:")));
+              ElementsAre(HasSubstr("layer 1: the blob has"), HasSubstr("layer 1: the blob has digest"),
+                          HasSubstr("layer 2:")));
 }
 
 TEST_F(LayoutTest, SkopeoReadsTheLayoutAndItsConversionsReadBack) {
@@ -332,14 +341,16 @@ TEST_F(LayoutTest, SkopeoReadsTheLayoutAndItsConversionsReadBack) {
   EXPECT_THAT(run({"skopeo", "inspect", "oci:" + layout().path.string() + ":v1"}),
               HasSubstr("\"Digest\": \"" + codec::sha256(sample().manifest).text()));
   const std::string back = (at_ / "back.tar").string();
-  run({"skopeo", "copy", "--insecure-policy", "oci-archive:" + archive().path.string(), "docker-archive:" + back + ":x:1"});
+  run({"skopeo", "copy", "--insecure-policy", "oci-archive:" + archive().path.string(),
+       "docker-archive:" + back + ":x:1"});
   fs::create_directory(at_ / "back");
   const Layout theirs = unpack_archive(back, at_ / "back");
   EXPECT_THAT(texts(validate(theirs, theirs.find(), Rules::Any)), IsEmpty());
   EXPECT_EQ(parse_image_config(theirs.read(parse_manifest(theirs.read(theirs.find())).config)).diff_ids,
             parse_image_config(sample().config).diff_ids);
   // Our docker-archive, layers as they are: the same diff_ids after unpacking by skopeo.
-  run({"skopeo", "copy", "--insecure-policy", "docker-archive:" + docker().path.string(), "oci:" + (at_ / "again").string() + ":v1"});
+  run({"skopeo", "copy", "--insecure-policy", "docker-archive:" + docker().path.string(),
+       "oci:" + (at_ / "again").string() + ":v1"});
   const Layout again = Layout::open(at_ / "again");
   EXPECT_THAT(texts(validate(again, again.find("v1"), Rules::Any)), IsEmpty());
   EXPECT_EQ(again.read(parse_manifest(again.read(again.find("v1"))).config), sample().config);
@@ -369,7 +380,8 @@ TEST_F(LayoutTest, TarReadsTheArchive) {
   const std::string listing = run({"tar", "--numeric-owner", "-tvf", docker().path.string()});
   EXPECT_THAT(listing, HasSubstr("drwxr-xr-x 0/0"));
   EXPECT_THAT(listing, HasSubstr("blobs/sha256/" + codec::sha256(sample().config).hex()));
-  EXPECT_THAT(run({"tar", "-xOf", docker().path.string(), "manifest.json"}), HasSubstr(R"("RepoTags":["tf29-dev:v1"])"));
+  EXPECT_THAT(run({"tar", "-xOf", docker().path.string(), "manifest.json"}),
+              HasSubstr(R"("RepoTags":["tf29-dev:v1"])"));
 }
 
 }  // namespace

@@ -48,9 +48,7 @@ bool is_path_component(std::string_view part) {
   }
 }
 
-bool is_port(std::string_view text) {
-  return !text.empty() && text.size() <= 5 && std::ranges::all_of(text, is_digit);
-}
+bool is_port(std::string_view text) { return !text.empty() && text.size() <= 5 && std::ranges::all_of(text, is_digit); }
 
 bool is_host_name(std::string_view host) {
   return std::ranges::all_of(split(host, '.'), [](std::string_view label) {
@@ -63,9 +61,10 @@ bool is_registry(std::string_view text) {
   std::string_view rest;
   if (text.starts_with('[')) {
     const std::size_t end = text.find(']');
-    if (end == std::string_view::npos || end < 3 || !std::ranges::all_of(text.substr(1, end - 1), [](char c) {
-          return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':';
-        })) {
+    if (end == std::string_view::npos || end < 3 ||
+        !std::ranges::all_of(
+            text.substr(1, end - 1),
+            [](char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':'; })) {
       return false;
     }
     rest = text.substr(end + 1);
@@ -80,7 +79,8 @@ bool is_registry(std::string_view text) {
 }
 
 bool looks_like_registry(std::string_view first) {
-  return first == "localhost" || first.find_first_of(".:[") != std::string_view::npos || std::ranges::any_of(first, is_upper);
+  return first == "localhost" || first.find_first_of(".:[") != std::string_view::npos ||
+         std::ranges::any_of(first, is_upper);
 }
 
 }  // namespace
@@ -120,7 +120,8 @@ Reference Reference::parse(std::string_view text) {
   if (rest.size() > kMaxName) {
     reject(text, format("the name has more than {} bytes", kMaxName));
   }
-  if (const std::size_t first = rest.find('/'); first != std::string_view::npos && looks_like_registry(rest.substr(0, first))) {
+  if (const std::size_t first = rest.find('/');
+      first != std::string_view::npos && looks_like_registry(rest.substr(0, first))) {
     if (!is_registry(rest.substr(0, first))) {
       reject(text, format("`{}` is no host name with an optional port", printable(rest.substr(0, first))));
     }
@@ -130,7 +131,8 @@ Reference Reference::parse(std::string_view text) {
   for (const std::string_view part : split(rest, '/')) {
     if (!is_path_component(part)) {
       reject(text, part.empty() ? "an empty component"
-                                : format("`{}` may hold only a-z, 0-9 and single `.`, `_`, `__` or `-` between them", printable(part)));
+                                : format("`{}` may hold only a-z, 0-9 and single `.`, `_`, `__` or `-` between them",
+                                         printable(part)));
     }
   }
   ref.repository = rest;

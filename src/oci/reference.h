@@ -13,7 +13,8 @@ namespace slip::oci {
 /// A first component is a registry when it holds "." or ":", is "localhost", has an upper-case letter or is an
 /// IPv6 address in brackets, and something follows it; without one the name is local and `registry` empty: no
 /// registry is ever assumed. parse(text()) is the value again.
-/// @source distribution/reference grammar (regexp.go of the Go package `reference`); OCI distribution-spec 1.1 "Pulling manifests"
+/// @source distribution/reference grammar (regexp.go of the Go package `reference`); OCI distribution-spec 1.1 "Pulling
+/// manifests"
 struct Reference {
   std::string registry;    ///< "localhost:5000"; empty: a local name
   std::string repository;  ///< "team/tf29-dev"; registry and repository together at most 255 bytes

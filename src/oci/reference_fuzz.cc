@@ -8,7 +8,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   try {
     const auto ref = slip::oci::Reference::parse(slip::as_text({data, size}));
-    if (slip::oci::Reference::parse(ref.text()) != ref || ref.name().size() > 255 || ref.text().find("..") < ref.name().size()) {
+    if (slip::oci::Reference::parse(ref.text()) != ref || ref.name().size() > 255 ||
+        ref.text().find("..") < ref.name().size()) {
       __builtin_trap();
     }
   } catch (const slip::Error&) {

@@ -33,10 +33,35 @@ TEST(Reference, SplitsNamesTagsAndDigests) {
 }
 
 TEST(Reference, RefusesWhatRegistriesRefuse) {
-  for (const std::string& text : std::vector<std::string>{
-           "", ":tag", "a:", "a:-x", "a:" + std::string(129, 't'), "A", "a//b", "/a", "a/", "a..b", "a___b", "_a", "a-", "a@sha256:12",
-           "a@" + kHex, "a@sha256:" + std::string(64, 'A'), "mirror.example:port/x", "-mirror.example/x", "mirror..example/x", "[::1/x",
-           "localhost:123456/x", std::string(256, 'a'), "a b", "a\n", "a:b@", "ä", std::string("a\0b", 3), "a/b:c/d", "https://x/y"}) {
+  for (const std::string& text : std::vector<std::string>{"",
+                                                          ":tag",
+                                                          "a:",
+                                                          "a:-x",
+                                                          "a:" + std::string(129, 't'),
+                                                          "A",
+                                                          "a//b",
+                                                          "/a",
+                                                          "a/",
+                                                          "a..b",
+                                                          "a___b",
+                                                          "_a",
+                                                          "a-",
+                                                          "a@sha256:12",
+                                                          "a@" + kHex,
+                                                          "a@sha256:" + std::string(64, 'A'),
+                                                          "mirror.example:port/x",
+                                                          "-mirror.example/x",
+                                                          "mirror..example/x",
+                                                          "[::1/x",
+                                                          "localhost:123456/x",
+                                                          std::string(256, 'a'),
+                                                          "a b",
+                                                          "a\n",
+                                                          "a:b@",
+                                                          "ä",
+                                                          std::string("a\0b", 3),
+                                                          "a/b:c/d",
+                                                          "https://x/y"}) {
     EXPECT_THROW((void)Reference::parse(text), Error) << text;
   }
   EXPECT_EQ(Reference::parse(std::string(255, 'a')).repository.size(), 255u);

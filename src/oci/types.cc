@@ -11,7 +11,7 @@
 namespace slip::oci {
 namespace {
 
-using codec::Json;          // what we write: keys stay in order
+using codec::Json;               // what we write: keys stay in order
 using Foreign = nlohmann::json;  // what we read: keys are looked up
 
 constexpr std::uint64_t kMaxSize = std::uint64_t{1} << 50;  ///< of a blob
@@ -143,7 +143,8 @@ class Strict {
       case Foreign::parse_event_t::object_end: keys_.pop_back(); break;
       case Foreign::parse_event_t::key:
         if (!keys_.back().insert(parsed.get<std::string>()).second) {
-          throw Error(ErrorKind::Invalid, "{}: `{}` stands twice in one object", name_, printable(parsed.get<std::string>()));
+          throw Error(ErrorKind::Invalid, "{}: `{}` stands twice in one object", name_,
+                      printable(parsed.get<std::string>()));
         }
         break;
       case Foreign::parse_event_t::array_start:
@@ -163,11 +164,13 @@ class Strict {
 
 Foreign parse(std::string_view json, const char* name) {
   if (json.size() > kMaxDocument) {
-    throw Error(ErrorKind::Invalid, "{}: {} bytes are more than the {} that are allowed", name, json.size(), kMaxDocument);
+    throw Error(ErrorKind::Invalid, "{}: {} bytes are more than the {} that are allowed", name, json.size(),
+                kMaxDocument);
   }
   try {
     Strict strict(name);
-    return Foreign::parse(json, [&](int depth, Foreign::parse_event_t event, Foreign& parsed) { return strict(depth, event, parsed); });
+    return Foreign::parse(
+        json, [&](int depth, Foreign::parse_event_t event, Foreign& parsed) { return strict(depth, event, parsed); });
   } catch (const Foreign::parse_error& e) {
     throw Error(ErrorKind::Invalid, "{}: not valid JSON at byte {}", name, e.byte);
   }
@@ -429,8 +432,8 @@ ImageConfig parse_image_config(std::string_view json) {
   });
   in.array("history", [&](const Foreign& element, const std::string& place) {
     const Reader entry(element, place);
-    value.history.push_back(
-        {entry.text("created"), entry.text("created_by"), entry.text("author"), entry.text("comment"), entry.flag("empty_layer")});
+    value.history.push_back({entry.text("created"), entry.text("created_by"), entry.text("author"),
+                             entry.text("comment"), entry.flag("empty_layer")});
   });
   return value;
 }
@@ -439,8 +442,8 @@ std::string rfc3339(std::int64_t seconds) {
   const std::time_t time = seconds;
   std::tm utc{};
   ::gmtime_r(&time, &utc);
-  return format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
-                utc.tm_sec);
+  return format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
+                utc.tm_min, utc.tm_sec);
 }
 
 }  // namespace slip::oci

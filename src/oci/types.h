@@ -12,9 +12,9 @@
 
 /// The JSON documents of an image as values.
 ///
-/// to_json() writes canonical bytes: fixed key order, no white space, maps sorted bytewise, empty optional members left out.
-/// parse_*() reads foreign documents: at most kMaxDocument bytes, 32 levels and no key twice; members that we do not
-/// know are skipped, those we know must have the right type. For every value v of ours parse(to_json(v)) == v.
+/// to_json() writes canonical bytes: fixed key order, no white space, maps sorted bytewise, empty optional members left
+/// out. parse_*() reads foreign documents: at most kMaxDocument bytes, 32 levels and no key twice; members that we do
+/// not know are skipped, those we know must have the right type. For every value v of ours parse(to_json(v)) == v.
 /// @source OCI image-spec v1.1 descriptor.md, manifest.md, image-index.md, config.md
 /// @throws Error Invalid, naming the document and the member
 namespace slip::oci {

@@ -46,17 +46,25 @@ std::string message_of(const std::function<void()>& body) {
 }
 
 TEST(Types, DocumentsHaveOneForm) {
-  EXPECT_EQ(to_json(sample_manifest()),
-            R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
-            R"("config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" + kDigest + R"(","size":7},)"
-            R"("layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":")" + kDigest +
-            R"(","size":9,"annotations":{"a":"1","b":"2"}}],"annotations":{"org.opencontainers.image.created":"2022-05-16T00:00:00Z"}})");
-  EXPECT_EQ(to_json(sample_config()),
-            R"({"created":"2022-05-16T00:00:00Z","architecture":"amd64","os":"linux","config":{"User":"1000:1000",)"
-            R"("ExposedPorts":{"22/tcp":{},"8888/tcp":{}},"Env":["PATH=/usr/bin","X=)" "\xc3\xa4" R"(\"\\\n"],)"
-            R"("Entrypoint":["/sbin/slipway-init"],"Cmd":["bash"],"Volumes":{"/workspace":{}},"WorkingDir":"/workspace",)"
-            R"("Labels":{"k":"v"},"StopSignal":"SIGTERM"},"rootfs":{"type":"layers","diff_ids":[")" + kDigest +
-            R"("]},"history":[{"created":"2022-05-16T00:00:00Z","created_by":"debs"},{"created_by":"env","comment":"c","empty_layer":true}]})");
+  EXPECT_EQ(
+      to_json(sample_manifest()),
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json",)"
+      R"("config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":")" +
+          kDigest +
+          R"(","size":7},)"
+          R"("layers":[{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":")" +
+          kDigest +
+          R"(","size":9,"annotations":{"a":"1","b":"2"}}],"annotations":{"org.opencontainers.image.created":"2022-05-16T00:00:00Z"}})");
+  EXPECT_EQ(
+      to_json(sample_config()),
+      R"({"created":"2022-05-16T00:00:00Z","architecture":"amd64","os":"linux","config":{"User":"1000:1000",)"
+      R"("ExposedPorts":{"22/tcp":{},"8888/tcp":{}},"Env":["PATH=/usr/bin","X=)"
+      "\xc3\xa4"
+      R"(\"\\\n"],)"
+      R"("Entrypoint":["/sbin/slipway-init"],"Cmd":["bash"],"Volumes":{"/workspace":{}},"WorkingDir":"/workspace",)"
+      R"("Labels":{"k":"v"},"StopSignal":"SIGTERM"},"rootfs":{"type":"layers","diff_ids":[")" +
+          kDigest +
+          R"("]},"history":[{"created":"2022-05-16T00:00:00Z","created_by":"debs"},{"created_by":"env","comment":"c","empty_layer":true}]})");
 }
 
 TEST(Types, ReadingGivesBackWhatWasWritten) {
@@ -105,7 +113,8 @@ TEST(Types, WrongDocumentsAreRefusedWithTheirPlace) {
   };
   for (const auto& [json, wanted] : cases) {
     EXPECT_NE(message_of([&] { (void)parse_manifest(json); }).find(wanted), std::string::npos)
-        << json.substr(0, 300) << "\n" << message_of([&] { (void)parse_manifest(json); });
+        << json.substr(0, 300) << "\n"
+        << message_of([&] { (void)parse_manifest(json); });
   }
   EXPECT_NE(message_of([&] { (void)parse_index(good); }).find("manifest of one image"), std::string::npos);
 }

@@ -156,7 +156,8 @@ class LayerRules {
 
   /// Lower layers' paths only: what this layer itself brings stays.
   void hide_below(const std::string& prefix) {
-    std::erase_if(paths_, [&](const auto& path) { return path.second.layer != layer_ && path.first.starts_with(prefix); });
+    std::erase_if(paths_,
+                  [&](const auto& path) { return path.second.layer != layer_ && path.first.starts_with(prefix); });
   }
 
   Problems& problems_;
@@ -190,7 +191,8 @@ bool check_blob(const Layout& layout, const Descriptor& descriptor, const std::s
   }
 }
 
-void check_layer(const fs::path& path, const Digest* diff_id, const std::string& place, LayerRules& rules, Problems& problems) {
+void check_layer(const fs::path& path, const Digest* diff_id, const std::string& place, LayerRules& rules,
+                 Problems& problems) {
   try {
     const os::Fd fd = os::open_read(path);
     os::FdSource raw(fd.get(), path.string());
@@ -277,8 +279,8 @@ void check_image(const Layout& layout, const Descriptor& descriptor, Rules rules
       problems.add(place, "its type `{}` is not known", printable(layer.media_type));
     }
     if (check_blob(layout, layer, place, problems)) {
-      check_layer(layout.blob_path(layer.digest), i < config.diff_ids.size() ? &config.diff_ids[i] : nullptr, place, layer_rules,
-                  problems);
+      check_layer(layout.blob_path(layer.digest), i < config.diff_ids.size() ? &config.diff_ids[i] : nullptr, place,
+                  layer_rules, problems);
     }
   }
 }

@@ -104,7 +104,8 @@ Cgroup::Cgroup(const CgroupMounts& mounts, std::string_view self, std::string_vi
   if (limits.memory_bytes) {
     const std::string bytes = format("{}", *limits.memory_bytes);
     // Swap would let the limit be passed twice over; hosts without swap accounting lack the file, which is fine.
-    apply(mounts, self, name, "memory", {{"memory.max", bytes}, {"memory.swap.max?", "0"}}, {{"memory.limit_in_bytes", bytes}});
+    apply(mounts, self, name, "memory", {{"memory.max", bytes}, {"memory.swap.max?", "0"}},
+          {{"memory.limit_in_bytes", bytes}});
   }
   if (limits.cpus) {
     const auto quota = static_cast<std::uint64_t>(std::llround(std::max(*limits.cpus, 0.01) * 100000));
@@ -117,8 +118,8 @@ Cgroup::Cgroup(const CgroupMounts& mounts, std::string_view self, std::string_vi
   }
 }
 
-void Cgroup::apply(const CgroupMounts& mounts, std::string_view self, std::string_view name, const std::string& controller,
-                   const Settings& v2, const Settings& v1) {
+void Cgroup::apply(const CgroupMounts& mounts, std::string_view self, std::string_view name,
+                   const std::string& controller, const Settings& v2, const Settings& v1) {
   const auto refuse = [&](const std::string& why) {
     unmet_.push_back(format("the {} limit is not enforced: {}", controller, why));
   };

@@ -16,9 +16,9 @@ namespace slip::os {
 
 /// Where the controllers of this host are.
 struct CgroupMounts {
-  std::filesystem::path unified;                   ///< mount of v2; empty: none
-  std::set<std::string> unified_controllers;       ///< what v2 can limit: "memory", "cpu", "pids"
-  std::map<std::string, std::filesystem::path> v1; ///< controller → mount
+  std::filesystem::path unified;                    ///< mount of v2; empty: none
+  std::set<std::string> unified_controllers;        ///< what v2 can limit: "memory", "cpu", "pids"
+  std::map<std::string, std::filesystem::path> v1;  ///< controller → mount
   /// "v2", "v1", "hybrid" or "none".
   [[nodiscard]] std::string layout() const;
 };
@@ -53,7 +53,8 @@ class Cgroup {
 
  private:
   void apply(const CgroupMounts& mounts, std::string_view self, std::string_view name, const std::string& controller,
-             const std::vector<std::pair<std::string, std::string>>& v2, const std::vector<std::pair<std::string, std::string>>& v1);
+             const std::vector<std::pair<std::string, std::string>>& v2,
+             const std::vector<std::pair<std::string, std::string>>& v1);
 
   std::vector<std::filesystem::path> folders_;
   std::set<std::string> enforced_;

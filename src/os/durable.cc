@@ -29,7 +29,8 @@ fs::path folder_of(const fs::path& path) {
   return parent.empty() ? fs::path(".") : parent;
 }
 
-/// A file name of at most 255 bytes for the `slot`-th temp file of `target`. Long names are cut and told apart by a hash.
+/// A file name of at most 255 bytes for the `slot`-th temp file of `target`. Long names are cut and told apart by a
+/// hash.
 std::string temp_name(const fs::path& target, int slot) {
   std::string name = target.filename().string();
   if (name.size() > 200) {
@@ -43,8 +44,8 @@ std::string temp_name(const fs::path& target, int slot) {
 }
 
 bool same_file(int fd, const fs::path& path) {
-  struct stat a {};
-  struct stat b {};
+  struct stat a{};
+  struct stat b{};
   return ::fstat(fd, &a) == 0 && ::lstat(path.c_str(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
@@ -104,8 +105,9 @@ AtomicFile::AtomicFile(fs::path target, unsigned mode) : target_(std::move(targe
       throw Error(ErrorKind::Conflict, "make a temporary file beside `{}`: every name is taken", target_.string());
     }
     temp_ = folder / temp_name(target_, slot);
-    const SysRet made = call([](const char* p) { return ::open(p, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600); },
-                             temp_.c_str());
+    const SysRet made =
+        call([](const char* p) { return ::open(p, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600); },
+             temp_.c_str());
     if (!made) {
       if (made.err != EEXIST) {
         throw sys_error(made.err, format("make a file in `{}`", folder.string()));
@@ -181,7 +183,7 @@ std::size_t sweep_stale(const fs::path& parent, std::string_view prefix) {
       continue;
     }
     Fd fd(::open(it->path().c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-    struct stat st {};
+    struct stat st{};
     if (!fd.valid() || ::fstat(fd.get(), &st) != 0 || (temp_file ? !S_ISREG(st.st_mode) : !S_ISDIR(st.st_mode))) {
       continue;
     }

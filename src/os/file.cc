@@ -1,4 +1,3 @@
-#include <algorithm>
 #include "os/file.h"
 
 #include <fcntl.h>
@@ -8,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace slip::os {
@@ -39,7 +39,7 @@ Fd open_dir(const fs::path& path) {
 }
 
 std::uint64_t file_size(const Fd& fd, const std::string& name) {
-  struct stat st {};
+  struct stat st{};
   call(::fstat, fd.get(), &st).or_throw("read the size of `{}`", name);
   return static_cast<std::uint64_t>(st.st_size);
 }
@@ -93,15 +93,15 @@ FileLock::FileLock(const fs::path& path, Mode mode, const std::function<void()>&
     on_wait();
   }
   constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC;
-  fd_ = Fd(static_cast<int>(
-      call([](const char* p) { return ::open(p, kFlags, 0644); }, path.c_str()).or_throw("open the lock `{}`", path.string())));
+  fd_ = Fd(static_cast<int>(call([](const char* p) { return ::open(p, kFlags, 0644); }, path.c_str())
+                                .or_throw("open the lock `{}`", path.string())));
   call(::flock, fd_.get(), mode == Mode::Shared ? LOCK_SH : LOCK_EX).or_throw("lock `{}`", path.string());
 }
 
 std::optional<FileLock> FileLock::try_lock(const fs::path& path, Mode mode) {
   constexpr int kFlags = O_RDWR | O_CREAT | O_CLOEXEC;
-  Fd fd(static_cast<int>(
-      call([](const char* p) { return ::open(p, kFlags, 0644); }, path.c_str()).or_throw("open the lock `{}`", path.string())));
+  Fd fd(static_cast<int>(call([](const char* p) { return ::open(p, kFlags, 0644); }, path.c_str())
+                             .or_throw("open the lock `{}`", path.string())));
   const SysRet r = call(::flock, fd.get(), (mode == Mode::Shared ? LOCK_SH : LOCK_EX) | LOCK_NB);
   if (!r) {
     if (r.err == EWOULDBLOCK) {
@@ -124,7 +124,8 @@ std::size_t RangeSource::read(std::span<std::uint8_t> into) {
   if (wanted == 0) {
     return 0;
   }
-  const long n = call(::pread, fd_, static_cast<void*>(into.data()), wanted, static_cast<off_t>(at_)).or_throw("read {}", what_);
+  const long n =
+      call(::pread, fd_, static_cast<void*>(into.data()), wanted, static_cast<off_t>(at_)).or_throw("read {}", what_);
   if (n == 0) {
     throw Error(ErrorKind::Corrupt, "{} is shorter than it promises", what_);
   }

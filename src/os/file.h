@@ -131,7 +131,8 @@ class FdSource final : public Source {
 /// Reads `size` bytes of a descriptor from `offset` on, without moving its position.
 class RangeSource final : public Source {
  public:
-  RangeSource(int fd, std::uint64_t offset, std::uint64_t size, std::string what) : fd_(fd), at_(offset), left_(size), what_(std::move(what)) {}
+  RangeSource(int fd, std::uint64_t offset, std::uint64_t size, std::string what)
+      : fd_(fd), at_(offset), left_(size), what_(std::move(what)) {}
   /// @throws Error Corrupt when the file ends before the range does
   std::size_t read(std::span<std::uint8_t> into) override;
 

@@ -12,7 +12,7 @@ namespace slip::os {
 namespace {
 
 unsigned mode_of(const fs::path& path) {
-  struct stat st {};
+  struct stat st{};
   return ::lstat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
 }
 

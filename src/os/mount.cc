@@ -25,8 +25,9 @@ void write_proc(const std::string& path, const std::string& text) {
 
 Fd clone_tree(const std::filesystem::path& path, bool recursive) {
   const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? unsigned{AT_RECURSIVE} : 0U);
-  return Fd(static_cast<int>(
-      call([&] { return ::open_tree(AT_FDCWD, path.c_str(), flags); }).or_throw("take a copy of the mount of `{}`", path.string())));
+  return Fd(static_cast<int>(call([&] {
+                               return ::open_tree(AT_FDCWD, path.c_str(), flags);
+                             }).or_throw("take a copy of the mount of `{}`", path.string())));
 }
 
 SysRet set_tree_attributes(const Fd& tree, std::uint64_t attributes, bool recursive, const Fd& userns) {
@@ -83,7 +84,8 @@ std::string user_namespace_hint() {
     return "user namespaces are off on this machine: as root, run `sysctl user.max_user_namespaces=15000`";
   }
   if (value("/proc/sys/kernel/unprivileged_userns_clone") == "0") {
-    return "user namespaces are for root only on this machine: as root, run `sysctl kernel.unprivileged_userns_clone=1`";
+    return "user namespaces are for root only on this machine: as root, run `sysctl "
+           "kernel.unprivileged_userns_clone=1`";
   }
   if (value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1") {
     return "AppArmor restricts user namespaces on this machine: as root, run "

@@ -11,7 +11,8 @@
 /// Mounts and user namespaces as descriptors. Nothing here changes the mount table of the caller.
 namespace slip::os {
 
-/// A detached copy of the mount at `path` (and of those below it). Needs CAP_SYS_ADMIN over the caller's mount namespace.
+/// A detached copy of the mount at `path` (and of those below it). Needs CAP_SYS_ADMIN over the caller's mount
+/// namespace.
 Fd clone_tree(const std::filesystem::path& path, bool recursive);
 
 /// Sets MOUNT_ATTR_* bits on a detached tree; `userns` (or an invalid Fd) turns it into an idmapped mount.

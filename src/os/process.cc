@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -128,7 +128,8 @@ void pump(const Command& command, Fd in, const Fd& out, const Fd& err, CommandRe
   bool err_open = true;
   std::array<char, 65536> buffer;
   const auto take = [&](const Fd& fd, std::string& to) {
-    const long n = call(::read, fd.get(), buffer.data(), buffer.size()).or_throw("read the output of `{}`", command.argv[0]);
+    const long n =
+        call(::read, fd.get(), buffer.data(), buffer.size()).or_throw("read the output of `{}`", command.argv[0]);
     if (to.size() + static_cast<std::size_t>(n) > command.output_limit) {
       throw Error(ErrorKind::Invalid, "run `{}`: its output is larger than {}", command.argv[0],
                   human_size(command.output_limit));
@@ -138,8 +139,9 @@ void pump(const Command& command, Fd in, const Fd& out, const Fd& err, CommandRe
   };
   bool ended = false;
   while (out_open || err_open) {
-    std::array<pollfd, 4> polled{pollfd{out_open ? out.get() : -1, POLLIN, 0}, pollfd{err_open ? err.get() : -1, POLLIN, 0},
-                                 pollfd{in.valid() ? in.get() : -1, POLLOUT, 0}, pollfd{ended ? -1 : pidfd.get(), POLLIN, 0}};
+    std::array<pollfd, 4> polled{
+        pollfd{out_open ? out.get() : -1, POLLIN, 0}, pollfd{err_open ? err.get() : -1, POLLIN, 0},
+        pollfd{in.valid() ? in.get() : -1, POLLOUT, 0}, pollfd{ended ? -1 : pidfd.get(), POLLIN, 0}};
     int wait_ms = -1;
     if (command.timeout) {
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
@@ -223,7 +225,8 @@ CommandResult run_command(const Command& command) {
   // A caller that runs with a closed stdin must not have our pipe ends land on 0..2 and be overwritten by dup2.
   for (Fd* fd : {&in.read, &out.write, &err.write, &report.write}) {
     if (fd->get() < 3) {
-      *fd = Fd(static_cast<int>(call([](int f) { return ::fcntl(f, F_DUPFD_CLOEXEC, 3); }, fd->get()).or_throw("duplicate a descriptor")));
+      *fd = Fd(static_cast<int>(
+          call([](int f) { return ::fcntl(f, F_DUPFD_CLOEXEC, 3); }, fd->get()).or_throw("duplicate a descriptor")));
     }
   }
   const pid_t parent = ::getpid();
@@ -305,7 +308,8 @@ std::optional<User> user_by_id(std::uint32_t uid) {
 }
 
 std::optional<User> user_by_name(const std::string& name) {
-  return find_user([&](passwd* p, char* b, std::size_t n, passwd** f) { return ::getpwnam_r(name.c_str(), p, b, n, f); });
+  return find_user(
+      [&](passwd* p, char* b, std::size_t n, passwd** f) { return ::getpwnam_r(name.c_str(), p, b, n, f); });
 }
 
 }  // namespace slip::os

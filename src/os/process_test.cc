@@ -102,7 +102,8 @@ class Groups : public testing::Test {
 TEST_F(Groups, KnowsTheLayouts) {
   make_dirs(dir_.path() / "sys/fs/cgroup");
   write_file(dir_.path() / "sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n");
-  const auto v2 = find_cgroups("30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n", dir_.path());
+  const auto v2 =
+      find_cgroups("30 24 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n", dir_.path());
   EXPECT_EQ(v2.layout(), "v2");
   EXPECT_TRUE(v2.unified_controllers.contains("memory"));
   const auto hybrid = find_cgroups(

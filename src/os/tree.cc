@@ -19,7 +19,7 @@ void make_one_dir(const fs::path& path, unsigned mode) {
     call(::chmod, path.c_str(), static_cast<mode_t>(mode)).or_throw("set the mode of `{}`", path.string());
     return;
   }
-  struct stat st {};
+  struct stat st{};
   if (made.err == EEXIST && ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
     return;
   }
@@ -42,7 +42,7 @@ void remove_entry(int parent, const char* name, const std::string& shown);
 
 /// Removes everything inside the folder `fd` (which it takes over).
 void empty_dir(Fd fd, const std::string& shown) {
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd.get(), &st) == 0 && (st.st_mode & 0300) != 0300) {
     // Without write and search permission of its owner nothing in it can be removed.
     (void)call(::fchmod, fd.get(), mode_t{0700});
@@ -76,7 +76,7 @@ void remove_entry(int parent, const char* name, const std::string& shown) {
   if (gone.err != EISDIR && gone.err != EPERM) {
     throw sys_error(gone.err, format("remove `{}`", shown));
   }
-  struct stat st {};
+  struct stat st{};
   if (::fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISDIR(st.st_mode)) {
     throw sys_error(gone.err, format("remove `{}`", shown));
   }
@@ -92,7 +92,7 @@ void remove_entry(int parent, const char* name, const std::string& shown) {
 void make_dirs(const fs::path& path, unsigned mode) {
   std::vector<fs::path> missing;
   for (fs::path p = path; !p.empty(); p = p.parent_path()) {
-    struct stat st {};
+    struct stat st{};
     if (::stat(p.c_str(), &st) == 0) {
       break;
     }

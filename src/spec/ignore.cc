@@ -126,7 +126,9 @@ std::string_view strip(std::string_view path) {
 
 }  // namespace
 
-bool glob_match(std::string_view pattern, std::string_view text) { return match_parts(split(pattern, '/'), split(text, '/')); }
+bool glob_match(std::string_view pattern, std::string_view text) {
+  return match_parts(split(pattern, '/'), split(text, '/'));
+}
 
 IgnoreRules IgnoreRules::parse(std::string_view text) {
   IgnoreRules rules;

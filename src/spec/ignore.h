@@ -25,8 +25,9 @@ class IgnoreRules {
   /// Of FOLDER/.slipwayignore; no rules where there is none.
   static IgnoreRules load(const std::filesystem::path& folder);
 
-  /// Whether a path (relative to the folder, "a/b", "./a/b") is left out. A caller that walks a tree and does not descend
-  /// into ignored folders gets gitignore's meaning; asked for a deep path at once, its parents are looked at too.
+  /// Whether a path (relative to the folder, "a/b", "./a/b") is left out. A caller that walks a tree and does not
+  /// descend into ignored folders gets gitignore's meaning; asked for a deep path at once, its parents are looked at
+  /// too.
   [[nodiscard]] bool ignored(std::string_view path, bool is_folder) const;
   [[nodiscard]] bool empty() const noexcept { return rules_.empty(); }
 
@@ -41,8 +42,8 @@ class IgnoreRules {
   std::vector<Rule> rules_;
 };
 
-/// Whether `text` as a whole matches a glob in which `*`, `?` and `[…]` never match a slash and `**` between slashes any
-/// number of folders.
+/// Whether `text` as a whole matches a glob in which `*`, `?` and `[…]` never match a slash and `**` between slashes
+/// any number of folders.
 bool glob_match(std::string_view pattern, std::string_view text);
 
 }  // namespace slip::spec

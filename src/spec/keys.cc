@@ -16,11 +16,19 @@ constexpr std::array kJupyter = {
     Key{"lab", Shape::Flag, "Brings JupyterLab beside the classic notebook.", "false", "lab: true"},
 };
 constexpr std::array kSsh = {
-    Key{"keys", Shape::TextList, "Public keys that may log in, one each as in authorized_keys. They are given to the workspace when it "
-        "starts and are never part of an image.", "the caller's own keys", "keys: [\"ssh-ed25519 AAAA… me\"]"},
+    Key{"keys", Shape::TextList,
+        "Public keys that may log in, one each as in authorized_keys. They are given to the workspace when it "
+        "starts and are never part of an image.",
+        "the caller's own keys", "keys: [\"ssh-ed25519 AAAA… me\"]"},
 };
 constexpr std::array kServices = {
-    Key{"jupyter", Shape::OnTable, "A Jupyter notebook server, guarded by a random token.", "off", "jupyter: {}", {}, kJupyter},
+    Key{"jupyter",
+        Shape::OnTable,
+        "A Jupyter notebook server, guarded by a random token.",
+        "off",
+        "jupyter: {}",
+        {},
+        kJupyter},
     Key{"ssh", Shape::OnTable, "An OpenSSH server that takes keys only.", "off", "ssh: {}", {}, kSsh},
 };
 constexpr std::array kResources = {
@@ -31,7 +39,8 @@ constexpr std::array kResources = {
 };
 constexpr std::array kStep = {
     Key{"command", Shape::Text, "What /bin/sh -eu runs.", "", "command: make install", {}, {}, true},
-    Key{"network", Shape::Flag, "Lets the command reach the network. What it fetches is then no longer pinned by the lock.", "false",
+    Key{"network", Shape::Flag,
+        "Lets the command reach the network. What it fetches is then no longer pinned by the lock.", "false",
         "network: true"},
 };
 constexpr std::array kGpu = {
@@ -40,39 +49,82 @@ constexpr std::array kGpu = {
 };
 
 constexpr std::array kTop = {
-    Key{"name", Shape::Text, "What the environment is called: the image's name and the host name inside. Lower-case letters, digits and, "
-        "between them, single `-`, `_` or `.`.", "", "name: tf29-dev", "^[a-z0-9]+([._-][a-z0-9]+)*$", {}, true},
-    Key{"python", Shape::Text, "Version of Python. It decides the Debian suite whose interpreter that is: 3.9 is bullseye's, 3.11 "
-        "bookworm's, 3.13 trixie's.", "the suite's, where requirements or Jupyter need one; otherwise none", "python: \"3.9\"",
-        "^3\\.[0-9]+$"},
-    Key{"debian", Shape::Text, "The Debian suite. Needed only when there is no `python` to decide it.", "the one of `python`; otherwise bookworm",
-        "debian: bookworm", "^(bullseye|bookworm|trixie)$"},
-    Key{"requirements", Shape::Requirements, "Python packages: a list of requirements as pip writes them, or the path of a requirements.txt "
-        "or pyproject.toml. A list may take a file in with `-r FILE`. Hashes and environment markers are kept.", "none",
-        "requirements: [tensorflow==2.9.0, pandas==1.5.3]"},
-    Key{"apt", Shape::TextList, "Debian packages, NAME or NAME=VERSION. Recommended packages are not brought along.", "none",
-        "apt: [vim, git]", "^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?$"},
-    Key{"files", Shape::TextMap, "Files and folders of the project that go into the image: where they lie (relative to this file) and the "
-        "absolute path inside. What .slipwayignore names is left out.", "none", "files: {./notebooks: /workspace/notebooks}"},
-    Key{"env", Shape::TextMap, "Environment variables. They can be read by everyone who has the image: no secrets.", "none",
-        "env: {TF_CPP_MIN_LOG_LEVEL: \"2\"}"},
-    Key{"user", Shape::Text, "Name of the user that works inside (uid and gid 1000).", "dev", "user: dev", "^[a-z_][a-z0-9_-]{0,31}$"},
-    Key{"services", Shape::Table, "What runs in a workspace.", "none", "services: {jupyter: {}, ssh: {}}", {}, kServices},
-    Key{"mounts", Shape::TextList, "Folders of the host that are mounted: SOURCE:TARGET, with `:rw` to make one writable. A relative source "
-        "is relative to this file.", "none", "mounts: [\"./data:/data\", \"./out:/workspace/out:rw\"]", "^[^:]+:/[^:]*(:(ro|rw))?$"},
-    Key{"resources", Shape::Table, "Limits of a running workspace.", "none", "resources: {memory: 8GiB, cpus: 4}", {}, kResources},
-    Key{"run", Shape::Steps, "Commands that are run once while the image is built, after the packages; each is a layer of its own. They "
-        "have no network unless they ask for it.", "none", "run: [\"echo hello > /opt/hello\"]", {}, kStep},
-    Key{"gpu", Shape::Table, "CUDA and cuDNN to bring. The driver's own libraries come from the host.", "none",
-        "gpu: {cuda: \"11.2\", cudnn: \"8\"}", {}, kGpu},
-    Key{"overrule", Shape::TextList, "Packages for which slipway's own table of known gaps is not applied: constraints it would add where a "
-        "package's metadata leaves one out.", "none", "overrule: [numpy]"},
-    Key{"exclude-newer", Shape::Text, "Python packages uploaded later than this are not considered: a date or an RFC 3339 time.",
+    Key{"name",
+        Shape::Text,
+        "What the environment is called: the image's name and the host name inside. Lower-case letters, digits and, "
+        "between them, single `-`, `_` or `.`.",
+        "",
+        "name: tf29-dev",
+        "^[a-z0-9]+([._-][a-z0-9]+)*$",
+        {},
+        true},
+    Key{"python", Shape::Text,
+        "Version of Python. It decides the Debian suite whose interpreter that is: 3.9 is bullseye's, 3.11 "
+        "bookworm's, 3.13 trixie's.",
+        "the suite's, where requirements or Jupyter need one; otherwise none", "python: \"3.9\"", "^3\\.[0-9]+$"},
+    Key{"debian", Shape::Text, "The Debian suite. Needed only when there is no `python` to decide it.",
+        "the one of `python`; otherwise bookworm", "debian: bookworm", "^(bullseye|bookworm|trixie)$"},
+    Key{"requirements", Shape::Requirements,
+        "Python packages: a list of requirements as pip writes them, or the path of a requirements.txt "
+        "or pyproject.toml. A list may take a file in with `-r FILE`. Hashes and environment markers are kept.",
+        "none", "requirements: [tensorflow==2.9.0, pandas==1.5.3]"},
+    Key{"apt", Shape::TextList, "Debian packages, NAME or NAME=VERSION. Recommended packages are not brought along.",
+        "none", "apt: [vim, git]", "^[a-z0-9][a-z0-9+.-]+(=[A-Za-z0-9.+~:-]+)?$"},
+    Key{"files", Shape::TextMap,
+        "Files and folders of the project that go into the image: where they lie (relative to this file) and the "
+        "absolute path inside. What .slipwayignore names is left out.",
+        "none", "files: {./notebooks: /workspace/notebooks}"},
+    Key{"env", Shape::TextMap, "Environment variables. They can be read by everyone who has the image: no secrets.",
+        "none", "env: {TF_CPP_MIN_LOG_LEVEL: \"2\"}"},
+    Key{"user", Shape::Text, "Name of the user that works inside (uid and gid 1000).", "dev", "user: dev",
+        "^[a-z_][a-z0-9_-]{0,31}$"},
+    Key{"services",
+        Shape::Table,
+        "What runs in a workspace.",
+        "none",
+        "services: {jupyter: {}, ssh: {}}",
+        {},
+        kServices},
+    Key{"mounts", Shape::TextList,
+        "Folders of the host that are mounted: SOURCE:TARGET, with `:rw` to make one writable. A relative source "
+        "is relative to this file.",
+        "none", "mounts: [\"./data:/data\", \"./out:/workspace/out:rw\"]", "^[^:]+:/[^:]*(:(ro|rw))?$"},
+    Key{"resources",
+        Shape::Table,
+        "Limits of a running workspace.",
+        "none",
+        "resources: {memory: 8GiB, cpus: 4}",
+        {},
+        kResources},
+    Key{"run",
+        Shape::Steps,
+        "Commands that are run once while the image is built, after the packages; each is a layer of its own. They "
+        "have no network unless they ask for it.",
+        "none",
+        "run: [\"echo hello > /opt/hello\"]",
+        {},
+        kStep},
+    Key{"gpu",
+        Shape::Table,
+        "CUDA and cuDNN to bring. The driver's own libraries come from the host.",
+        "none",
+        "gpu: {cuda: \"11.2\", cudnn: \"8\"}",
+        {},
+        kGpu},
+    Key{"overrule", Shape::TextList,
+        "Packages for which slipway's own table of known gaps is not applied: constraints it would add where a "
+        "package's metadata leaves one out.",
+        "none", "overrule: [numpy]"},
+    Key{"exclude-newer", Shape::Text,
+        "Python packages uploaded later than this are not considered: a date or an RFC 3339 time.",
         "the time of locking", "exclude-newer: \"2024-06-01\"", "^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].+)?$"},
-    Key{"import-check", Shape::ListOrFalse, "Modules that a build imports at its end, instead of those of the requirements; false: none.",
+    Key{"import-check", Shape::ListOrFalse,
+        "Modules that a build imports at its end, instead of those of the requirements; false: none.",
         "the modules of what `requirements` names", "import-check: [tensorflow, pandas]"},
-    Key{"variants", Shape::Variants, "Further environments that differ in some keys. Texts and lists replace those above, tables are merged "
-        "key by key, and an empty table empties.", "none", "variants: {slim: {services: {}}}"},
+    Key{"variants", Shape::Variants,
+        "Further environments that differ in some keys. Texts and lists replace those above, tables are merged "
+        "key by key, and an empty table empties.",
+        "none", "variants: {slim: {services: {}}}"},
 };
 
 /// Checks values against shapes; its members are mutually recursive, as tables nest.
@@ -119,7 +171,8 @@ class Checker {
     } else if (node.kind == Node::Kind::Null) {
       found = "nothing";
     }
-    Error error = error_at(source_, node.place, length, format("`{}` wants {}, not {}", key.name, words_for(key.shape), found));
+    Error error =
+        error_at(source_, node.place, length, format("`{}` wants {}, not {}", key.name, words_for(key.shape), found));
     if (!key.example.empty()) {
       error.add_hint(format("for example `{}`", key.example));
     }
@@ -192,7 +245,8 @@ class Checker {
     for (const Key& inner : key.nested) {
       const Node* there = node.find(inner.name);
       if (inner.required && !node.members.empty() && (there == nullptr || there->kind == Node::Kind::Null)) {
-        throw error_at(source_, node.place, 1, format("`{}` needs `{}`", key.name, inner.name)).add_hint(format("for example `{}`", inner.example));
+        throw error_at(source_, node.place, 1, format("`{}` needs `{}`", key.name, inner.name))
+            .add_hint(format("for example `{}`", inner.example));
       }
     }
     return true;
@@ -240,6 +294,8 @@ std::string_view words_for(Shape shape) {
   return "something else";
 }
 
-void check_keys(const SourceText& source, const Node& node, std::span<const Key> table) { Checker(source).table(node, table, false); }
+void check_keys(const SourceText& source, const Node& node, std::span<const Key> table) {
+  Checker(source).table(node, table, false);
+}
 
 }  // namespace slip::spec

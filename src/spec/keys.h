@@ -31,10 +31,10 @@ enum class Shape : std::uint8_t {
 struct Key {
   std::string_view name;
   Shape shape;
-  std::string_view doc;       ///< sentences
-  std::string_view fallback;  ///< the default, for people
-  std::string_view example;   ///< YAML of one line
-  std::string_view pattern = {};            ///< of a text, for the schema (the validator says it in words)
+  std::string_view doc;           ///< sentences
+  std::string_view fallback;      ///< the default, for people
+  std::string_view example;       ///< YAML of one line
+  std::string_view pattern = {};  ///< of a text, for the schema (the validator says it in words)
   std::span<const Key> nested = {};
   bool required = false;
 };

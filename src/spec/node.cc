@@ -33,7 +33,8 @@ class Builder final : public YAML::EventHandler {
     add(make(mark, Node::Kind::Null));
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { refuse_anchor(mark, 1); }
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
     refuse_anchor(mark, anchor);
     refuse_tag(mark, tag);
     Node node = make(mark, Node::Kind::Scalar);
@@ -41,11 +42,13 @@ class Builder final : public YAML::EventHandler {
     node.quoted = tag == "!";
     add(std::move(node));
   }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Node::Kind::List);
   }
   void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
     open(mark, tag, anchor, Node::Kind::Map);
   }
   void OnMapEnd() override { close(); }
@@ -68,12 +71,14 @@ class Builder final : public YAML::EventHandler {
   }
   void refuse_anchor(const YAML::Mark& mark, YAML::anchor_t anchor) {
     if (anchor != 0) {
-      throw error_at(source_, place_at(source_, mark), 1, "anchors and aliases are not read").add_hint("write the value out where it is used");
+      throw error_at(source_, place_at(source_, mark), 1, "anchors and aliases are not read")
+          .add_hint("write the value out where it is used");
     }
   }
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) {
     if (!tag.empty() && tag != "?" && tag != "!") {
-      throw error_at(source_, place_at(source_, mark), 1, format("the tag `{}` is not read", tag)).add_hint("leave the tag out");
+      throw error_at(source_, place_at(source_, mark), 1, format("the tag `{}` is not read", tag))
+          .add_hint("leave the tag out");
     }
   }
   void open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, Node::Kind kind) {
@@ -112,9 +117,11 @@ class Builder final : public YAML::EventHandler {
     if (key.kind != Node::Kind::Scalar) {
       throw error_at(source_, key.place, 1, "a key must be a word");
     }
-    if (const auto first = std::find_if(map.members.begin(), map.members.end(), [&](const auto& m) { return m.first.text == key.text; });
+    if (const auto first = std::find_if(map.members.begin(), map.members.end(),
+                                        [&](const auto& m) { return m.first.text == key.text; });
         first != map.members.end()) {
-      throw error_at(source_, key.place, key.text.size(), format("`{}` is given twice, first in line {}", key.text, first->first.place.line));
+      throw error_at(source_, key.place, key.text.size(),
+                     format("`{}` is given twice, first in line {}", key.text, first->first.place.line));
     }
   }
 

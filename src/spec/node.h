@@ -15,8 +15,8 @@ struct Node {
   Kind kind = Kind::Null;
   bool quoted = false;  ///< of a scalar: it stood in quotes or in a block
   std::string text;
-  std::vector<Node> items;                          ///< of a list
-  std::vector<std::pair<Node, Node>> members;       ///< of a map, in the order written; keys are distinct scalars
+  std::vector<Node> items;                     ///< of a list
+  std::vector<std::pair<Node, Node>> members;  ///< of a map, in the order written; keys are distinct scalars
   Place place;
 
   [[nodiscard]] const Node* find(std::string_view key) const;

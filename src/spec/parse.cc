@@ -18,7 +18,8 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kDefaultSuite = "bookworm";
 
-/// Lays a variant over the base: texts and lists replace, tables merge key by key, an empty table empties, nothing (`~`) unsets.
+/// Lays a variant over the base: texts and lists replace, tables merge key by key, an empty table empties, nothing
+/// (`~`) unsets.
 Node merged(const Node& base, const Node& variant) {
   Node result = base;
   for (const auto& [key, value] : variant.members) {
@@ -80,7 +81,8 @@ class Binder {
   void name() {
     const Node* node = value("name");
     if (node == nullptr) {
-      throw Error(ErrorKind::Invalid, "{}: `name` is missing", source_.file).add_hint("add a line such as `name: my-project`");
+      throw Error(ErrorKind::Invalid, "{}: `name` is missing", source_.file)
+          .add_hint("add a line such as `name: my-project`");
     }
     if (!valid_name(node->text)) {
       throw error(*node, format("`{}` cannot be the name of an image", printable(node->text)))
@@ -107,7 +109,8 @@ class Binder {
         Error unknown = error(*debian, format("slipway knows no Debian suite `{}`", printable(debian->text)));
         const std::vector<std::string> suites = {"bullseye", "bookworm", "trixie"};
         const auto near = nearest(debian->text, suites);
-        throw unknown.add_hint(near ? format("did you mean `{}`?", *near) : std::string("there are bullseye, bookworm and trixie"));
+        throw unknown.add_hint(near ? format("did you mean `{}`?", *near)
+                                    : std::string("there are bullseye, bookworm and trixie"));
       }
       spec_.suite = debian->text;
     }
@@ -118,8 +121,10 @@ class Binder {
             .add_hint("there are " + known_interpreters());
       }
       if (debian != nullptr && known->suite != debian->text) {
-        throw error(*python, format("Python {} is {}'s, but `debian` says {}", python->text, known->suite, debian->text))
-            .add_hint(format("leave `debian` out, or write `python: \"{}\"`", interpreter_of_suite(debian->text)->python));
+        throw error(*python,
+                    format("Python {} is {}'s, but `debian` says {}", python->text, known->suite, debian->text))
+            .add_hint(
+                format("leave `debian` out, or write `python: \"{}\"`", interpreter_of_suite(debian->text)->python));
       }
       spec_.python = python->text;
       spec_.suite = known->suite;
@@ -164,7 +169,8 @@ class Binder {
     }
     for (const auto& [specifiers, place] : requires_python_) {
       if (!version_satisfies(spec_.python, specifiers)) {
-        throw Error(ErrorKind::Invalid, "{}: the project wants Python `{}`, the spec gives {}", to_string(place), printable(specifiers), spec_.python)
+        throw Error(ErrorKind::Invalid, "{}: the project wants Python `{}`, the spec gives {}", to_string(place),
+                    printable(specifiers), spec_.python)
             .add_hint("set `python` in the spec: there are " + known_interpreters());
       }
     }
@@ -192,7 +198,8 @@ class Binder {
             .add_hint("copy it into the folder of the spec, or use `mounts` for what stays on the host");
       }
       if (const std::string fault = target_fault(target.text); !fault.empty()) {
-        throw error(target, format("the target `{}` {}", printable(target.text), fault)).add_hint("write an absolute path such as `/workspace/data`");
+        throw error(target, format("the target `{}` {}", printable(target.text), fault))
+            .add_hint("write an absolute path such as `/workspace/data`");
       }
       spec_.files.push_back({source.text, tidy_path(target.text), source.text_place()});
     }
@@ -217,11 +224,15 @@ class Binder {
       Jupyter wanted;
       for (const Node& item : items(*jupyter, "nbextensions")) {
         const std::vector<std::string_view> parts = split(item.text, '/');
-        const bool safe = parts.size() >= 2 && std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
-          return !part.empty() && part != "." && part != ".." && part.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") == std::string_view::npos;
-        });
+        const bool safe =
+            parts.size() >= 2 && std::all_of(parts.begin(), parts.end(), [](std::string_view part) {
+              return !part.empty() && part != "." && part != ".." &&
+                     part.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") ==
+                         std::string_view::npos;
+            });
         if (!safe) {
-          throw error(item, format("`{}` is not a notebook extension", printable(item.text))).add_hint("write FOLDER/NAME, such as `codefolding/main`");
+          throw error(item, format("`{}` is not a notebook extension", printable(item.text)))
+              .add_hint("write FOLDER/NAME, such as `codefolding/main`");
         }
         wanted.nbextensions.push_back(item.text);
       }
@@ -233,8 +244,10 @@ class Binder {
     if (const Node* ssh = node->find("ssh")) {
       Ssh wanted;
       for (const Node& item : items(*ssh, "keys")) {
-        if (split_words(item.text).size() < 2 || item.text.find('\n') != std::string::npos || item.text.find("PRIVATE") != std::string::npos) {
-          throw error(item, "this is not a public key").add_hint("write the line of a .pub file: `ssh-ed25519 AAAA… name`");
+        if (split_words(item.text).size() < 2 || item.text.find('\n') != std::string::npos ||
+            item.text.find("PRIVATE") != std::string::npos) {
+          throw error(item, "this is not a public key")
+              .add_hint("write the line of a .pub file: `ssh-ed25519 AAAA… name`");
         }
         wanted.keys.push_back(item.text);
       }
@@ -252,11 +265,13 @@ class Binder {
         parts.pop_back();
       }
       if (parts.size() != 2 || parts[0].empty()) {
-        throw error(item, format("`{}` is not a mount", printable(item.text))).add_hint("write SOURCE:TARGET, or SOURCE:TARGET:rw to make it writable");
+        throw error(item, format("`{}` is not a mount", printable(item.text)))
+            .add_hint("write SOURCE:TARGET, or SOURCE:TARGET:rw to make it writable");
       }
       mount.source = parts[0];
       if (const std::string fault = mount_fault(parts[1]); !fault.empty()) {
-        throw error(item, format("the target `{}` {}", printable(parts[1]), fault)).add_hint("mount into a folder of its own, such as `/data`");
+        throw error(item, format("the target `{}` {}", printable(parts[1]), fault))
+            .add_hint("mount into a folder of its own, such as `/data`");
       }
       mount.target = tidy_path(parts[1]);
       if (!targets.insert(mount.target).second) {
@@ -322,10 +337,13 @@ class Binder {
     for (const auto& [key, into] : {std::pair{"cuda", &wanted.cuda}, std::pair{"cudnn", &wanted.cudnn}}) {
       const Node* version = value(*node, key);
       if (version == nullptr) {
-        throw error(*node, format("`gpu` needs `{}`", key)).add_hint("for example `gpu: {cuda: \"11.2\", cudnn: \"8\"}`");
+        throw error(*node, format("`gpu` needs `{}`", key))
+            .add_hint("for example `gpu: {cuda: \"11.2\", cudnn: \"8\"}`");
       }
       const std::vector<std::string_view> parts = split(version->text, '.');
-      if (std::any_of(parts.begin(), parts.end(), [](std::string_view p) { return p.empty() || p.find_first_not_of("0123456789") != std::string_view::npos; })) {
+      if (std::any_of(parts.begin(), parts.end(), [](std::string_view p) {
+            return p.empty() || p.find_first_not_of("0123456789") != std::string_view::npos;
+          })) {
         throw error(*version, format("`{}` is not a version", printable(version->text)));
       }
       *into = version->text;
@@ -356,7 +374,8 @@ class Binder {
     if (const Node* node = value("exclude-newer")) {
       const auto time = time_value(node->text);
       if (!time) {
-        throw error(*node, format("`{}` is neither a date nor a time", printable(node->text))).add_hint("write `2024-06-01` or `2024-06-01T12:00:00Z`");
+        throw error(*node, format("`{}` is neither a date nor a time", printable(node->text)))
+            .add_hint("write `2024-06-01` or `2024-06-01T12:00:00Z`");
       }
       spec_.exclude_newer = *time;
     }
@@ -433,7 +452,8 @@ Spec parse(std::string_view yaml, const std::string& file_name, const fs::path& 
   const SourceText source{file_name, yaml};
   const Node document = read_yaml(source);
   if (document.kind == Node::Kind::Null) {
-    throw Error(ErrorKind::Invalid, "{}: there is nothing in it", file_name).add_hint("`slipway init --force` writes one to start from");
+    throw Error(ErrorKind::Invalid, "{}: there is nothing in it", file_name)
+        .add_hint("`slipway init --force` writes one to start from");
   }
   if (document.kind != Node::Kind::Map) {
     throw error_at(source, document.place, 1, "a spec is a table of keys, such as `name: my-project`");
@@ -453,7 +473,8 @@ Spec parse(std::string_view yaml, const std::string& file_name, const fs::path& 
 Spec load(const fs::path& file, const std::string& variant) {
   const auto text = fs::is_directory(file) ? std::nullopt : os::read_file_if_any(file, Limits{}.bytes);
   if (!text) {
-    throw Error(ErrorKind::NotFound, "there is no file `{}`", file.string()).add_hint("run `slipway init` to write one");
+    throw Error(ErrorKind::NotFound, "there is no file `{}`", file.string())
+        .add_hint("run `slipway init` to write one");
   }
   const fs::path folder = fs::absolute(file).lexically_normal().parent_path();
   return parse(*text, file.filename().string(), folder, variant);

@@ -33,7 +33,8 @@ class Reader {
       blanks();
     }
     if (peek() == '@') {
-      fault(text_.size() - at_, "a requirement by URL cannot be locked by version", "name the version instead: `NAME==VERSION`");
+      fault(text_.size() - at_, "a requirement by URL cannot be locked by version",
+            "name the version instead: `NAME==VERSION`");
     }
     if (peek() == '(') {
       ++at_;
@@ -63,9 +64,12 @@ class Reader {
     }
   }
   [[noreturn]] void fault(std::size_t length, std::string message, std::string hint) const {
-    throw RequirementFault{std::min(at_, text_.empty() ? 0 : text_.size()), std::max<std::size_t>(length, 1), std::move(message), std::move(hint)};
+    throw RequirementFault{std::min(at_, text_.empty() ? 0 : text_.size()), std::max<std::size_t>(length, 1),
+                           std::move(message), std::move(hint)};
   }
-  [[nodiscard]] std::string found() const { return done() ? "the end" : format("`{}`", printable(text_.substr(at_, 1))); }
+  [[nodiscard]] std::string found() const {
+    return done() ? "the end" : format("`{}`", printable(text_.substr(at_, 1)));
+  }
   void expect(char c) {
     if (peek() != c) {
       fault(1, format("expected `{}`, found {}", c, found()), "");
@@ -84,7 +88,8 @@ class Reader {
     const std::string_view found_name = word(name_char);
     if (found_name.empty() || !alnum(found_name.front()) || !alnum(found_name.back())) {
       at_ = from;
-      fault(std::max<std::size_t>(found_name.size(), 1), format("expected {}, found {}", what, found_name.empty() ? found() : format("`{}`", found_name)),
+      fault(std::max<std::size_t>(found_name.size(), 1),
+            format("expected {}, found {}", what, found_name.empty() ? found() : format("`{}`", found_name)),
             "a name is letters, digits and, between them, `-`, `_` or `.`");
     }
   }
@@ -107,7 +112,8 @@ class Reader {
     while (true) {
       blanks();
       const std::string_view rest = text_.substr(at_);
-      const auto op = std::find_if(kOperators.begin(), kOperators.end(), [&](std::string_view o) { return rest.starts_with(o); });
+      const auto op =
+          std::find_if(kOperators.begin(), kOperators.end(), [&](std::string_view o) { return rest.starts_with(o); });
       if (op == kOperators.end()) {
         wrong_operator();
       }
@@ -136,14 +142,16 @@ class Reader {
   }
   [[noreturn]] void wrong_operator() const {
     if (peek() == '=') {
-      fault(1, "expected `==`, found `=`", format("did you mean `{}=={}`?", trim(text_.substr(0, at_)), trim(text_.substr(at_ + 1))));
+      fault(1, "expected `==`, found `=`",
+            format("did you mean `{}=={}`?", trim(text_.substr(0, at_)), trim(text_.substr(at_ + 1))));
     }
     if (alnum(peek())) {
       const std::string_view rest = text_.substr(at_);
       const std::string_view value = rest.substr(0, rest.find_first_of(" \t;"));
       fault(value.size(), format("expected a comparison such as `==`, found `{}`", printable(value)),
-            value.front() >= '0' && value.front() <= '9' ? format("did you mean `{}=={}`?", trim(text_.substr(0, at_)), printable(value))
-                                                         : std::string("write one requirement a line"));
+            value.front() >= '0' && value.front() <= '9'
+                ? format("did you mean `{}=={}`?", trim(text_.substr(0, at_)), printable(value))
+                : std::string("write one requirement a line"));
     }
     fault(1, format("expected a comparison such as `==` or `>=`, found {}", found()), "");
   }
@@ -181,7 +189,8 @@ class Reader {
   }
   void marker_operator() {
     const std::string_view rest = text_.substr(at_);
-    const auto op = std::find_if(kOperators.begin(), kOperators.end(), [&](std::string_view o) { return rest.starts_with(o); });
+    const auto op =
+        std::find_if(kOperators.begin(), kOperators.end(), [&](std::string_view o) { return rest.starts_with(o); });
     if (op != kOperators.end()) {
       at_ += op->size();
       return;
@@ -208,8 +217,10 @@ class Reader {
       return;
     }
     static const std::vector<std::string> kVariables = {
-        "python_version", "python_full_version", "os_name", "sys_platform", "platform_release", "platform_system", "platform_version",
-        "platform_machine", "platform_python_implementation", "implementation_name", "implementation_version", "extra"};
+        "python_version",      "python_full_version",    "os_name",
+        "sys_platform",        "platform_release",       "platform_system",
+        "platform_version",    "platform_machine",       "platform_python_implementation",
+        "implementation_name", "implementation_version", "extra"};
     const std::size_t from = at_;
     const std::string variable(word(name_char));
     if (std::find(kVariables.begin(), kVariables.end(), variable) != kVariables.end()) {
@@ -218,7 +229,8 @@ class Reader {
     at_ = from;
     const auto near = nearest(variable, kVariables);
     fault(std::max<std::size_t>(variable.size(), 1),
-          variable.empty() ? format("expected a marker variable or a quoted text, found {}", found()) : format("unknown marker variable `{}`", variable),
+          variable.empty() ? format("expected a marker variable or a quoted text, found {}", found())
+                           : format("unknown marker variable `{}`", variable),
           near ? format("did you mean `{}`?", *near) : std::string());
   }
 
@@ -227,8 +239,8 @@ class Reader {
 };
 
 bool looks_like_path(std::string_view text) {
-  return text.starts_with("./") || text.starts_with("../") || text.starts_with('/') || text.starts_with("file:") || text.ends_with(".whl") ||
-         text.ends_with(".tar.gz");
+  return text.starts_with("./") || text.starts_with("../") || text.starts_with('/') || text.starts_with("file:") ||
+         text.ends_with(".whl") || text.ends_with(".tar.gz");
 }
 
 /// "3.11.2" → {3, 11, 2}; stops at the first part that is no number.
@@ -261,10 +273,12 @@ int compare(const std::vector<int>& a, const std::vector<int>& b, std::size_t co
 
 std::optional<RequirementFault> requirement_fault(std::string_view text) {
   if (text.find("://") != std::string_view::npos && text.find('@') == std::string_view::npos) {
-    return RequirementFault{0, text.size(), "a requirement by URL cannot be locked by version", "name the version instead: `NAME==VERSION`"};
+    return RequirementFault{0, text.size(), "a requirement by URL cannot be locked by version",
+                            "name the version instead: `NAME==VERSION`"};
   }
   if (looks_like_path(text)) {
-    return RequirementFault{0, text.size(), "a requirement by path cannot be locked by version", "publish it to an index, or map its folder with `files`"};
+    return RequirementFault{0, text.size(), "a requirement by path cannot be locked by version",
+                            "publish it to an index, or map its folder with `files`"};
   }
   try {
     Reader(text).requirement();
@@ -284,7 +298,8 @@ bool version_satisfies(std::string_view version, std::string_view specifiers) {
   const std::vector<int> have = release(version);
   for (std::string_view one : split(specifiers, ',')) {
     one = trim(one);
-    const auto op = std::find_if(kOperators.begin(), kOperators.end(), [&](std::string_view o) { return one.starts_with(o); });
+    const auto op =
+        std::find_if(kOperators.begin(), kOperators.end(), [&](std::string_view o) { return one.starts_with(o); });
     if (op == kOperators.end()) {
       continue;
     }
@@ -296,7 +311,9 @@ bool version_satisfies(std::string_view version, std::string_view specifiers) {
     const std::size_t all = std::max(have.size(), want.size());
     // The interpreter's patch level is not known here: ">=3.9.1" is judged on what is.
     const std::size_t known = std::min(have.size(), want.size());
-    const int order = compare(have, want, *op == "<" || *op == ">=" || *op == "<=" || *op == ">" ? (want.size() > have.size() ? known : all) : known);
+    const int order = compare(
+        have, want,
+        *op == "<" || *op == ">=" || *op == "<=" || *op == ">" ? (want.size() > have.size() ? known : all) : known);
     const bool ends_open = want.size() > have.size();
     bool ok = true;
     if (*op == ">=") {

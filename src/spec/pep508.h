@@ -9,10 +9,10 @@ namespace slip::spec {
 
 /// What is wrong with a requirement, for a caret below it.
 struct RequirementFault {
-  std::size_t at = 0;      ///< byte offset in the text
+  std::size_t at = 0;  ///< byte offset in the text
   std::size_t length = 1;
-  std::string message;     ///< "expected `==`, found `=`"
-  std::string hint;        ///< may be empty
+  std::string message;  ///< "expected `==`, found `=`"
+  std::string hint;     ///< may be empty
 };
 
 /// Checks the form of one PEP 508 requirement by name: name, extras, versions, marker. URLs and paths are refused,

@@ -40,8 +40,9 @@ RequirementsFile read_pyproject(const SourceText& source) {
   try {
     document = toml::parse(source.text);
   } catch (const toml::parse_error& e) {
-    throw error_at(source, source.place(static_cast<int>(e.source().begin.line), static_cast<int>(e.source().begin.column)), 1,
-                   format("not TOML: {}", to_lower(e.description().substr(0, 1)) + std::string(e.description().substr(1))));
+    throw error_at(
+        source, source.place(static_cast<int>(e.source().begin.line), static_cast<int>(e.source().begin.column)), 1,
+        format("not TOML: {}", to_lower(e.description().substr(0, 1)) + std::string(e.description().substr(1))));
   }
   RequirementsFile result;
   const toml::table* project = document["project"].as_table();
@@ -52,7 +53,8 @@ RequirementsFile read_pyproject(const SourceText& source) {
   if (const toml::array* dynamic = (*project)["dynamic"].as_array()) {
     for (const toml::node& item : *dynamic) {
       if (item.value_or(std::string_view()) == "dependencies") {
-        throw error_at(source, place_of(source, item), 14, "the dependencies are dynamic, so only the project's own build could tell them")
+        throw error_at(source, place_of(source, item), 14,
+                       "the dependencies are dynamic, so only the project's own build could tell them")
             .add_hint("write them into a requirements.txt and name that in slipway.yaml");
       }
     }

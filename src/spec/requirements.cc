@@ -14,13 +14,13 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kFileLimit = 1U << 20;
-constexpr std::size_t kNested = 16;       // files that take in files
+constexpr std::size_t kNested = 16;  // files that take in files
 constexpr std::size_t kRequirements = 10'000;
 
 /// A logical line: continuation lines joined, with the place of every joined part.
 struct Line {
   std::string text;
-  int number = 0;       ///< of its first physical line
+  int number = 0;  ///< of its first physical line
   std::size_t indent = 0;
 };
 
@@ -33,7 +33,8 @@ std::string_view without_comment(std::string_view line) {
   return line;
 }
 
-/// pip's rules: a backslash at the end joins lines, unless the line is a comment; comments start at a blank or the line's start.
+/// pip's rules: a backslash at the end joins lines, unless the line is a comment; comments start at a blank or the
+/// line's start.
 std::vector<Line> logical_lines(std::string_view text) {
   std::vector<Line> lines;
   if (text.starts_with("\xEF\xBB\xBF")) {
@@ -78,10 +79,14 @@ struct Refusal {
 constexpr std::string_view kWhere = "where packages come from is this host's matter, not the project's";
 constexpr std::string_view kConfig = "set it in slipway's configuration: `slipway config` shows where it stands";
 constexpr std::array kRefused = {
-    Refusal{"-c", "constraint files are not read", "write the pins of the constraint file as requirements; the lock pins everything else"},
-    Refusal{"--constraint", "constraint files are not read", "write the pins of the constraint file as requirements; the lock pins everything else"},
-    Refusal{"-e", "an editable install cannot be locked", "map the project's folder with `files`, and mount it while you work on it"},
-    Refusal{"--editable", "an editable install cannot be locked", "map the project's folder with `files`, and mount it while you work on it"},
+    Refusal{"-c", "constraint files are not read",
+            "write the pins of the constraint file as requirements; the lock pins everything else"},
+    Refusal{"--constraint", "constraint files are not read",
+            "write the pins of the constraint file as requirements; the lock pins everything else"},
+    Refusal{"-e", "an editable install cannot be locked",
+            "map the project's folder with `files`, and mount it while you work on it"},
+    Refusal{"--editable", "an editable install cannot be locked",
+            "map the project's folder with `files`, and mount it while you work on it"},
     Refusal{"-i", kWhere, kConfig},
     Refusal{"--index-url", kWhere, kConfig},
     Refusal{"--extra-index-url", kWhere, kConfig},
@@ -129,7 +134,8 @@ class Reader {
       throw refuse(named, place, 1, "expected the path of a requirements file");
     }
     if (open_.size() >= kNested) {
-      throw refuse(named, place, file.size(), format("requirements files take each other in more than {} deep", kNested));
+      throw refuse(named, place, file.size(),
+                   format("requirements files take each other in more than {} deep", kNested));
     }
     if (!open_.insert(shown).second) {
       throw refuse(named, place, file.size(), format("`{}` takes itself in", shown));
@@ -186,7 +192,8 @@ std::string read_hash(const SourceText& source, const Place& place, std::string_
   const std::string_view value = option.substr(std::string_view("--hash").size());
   const std::string_view hash = value.starts_with('=') ? value.substr(1) : std::string_view();
   if (!hash.starts_with("sha256:") || !Digest::parse(hash)) {
-    throw error_at(source, place, 1, format("`{}` is not `--hash=sha256:` and 64 hexadecimal digits", printable(option)))
+    throw error_at(source, place, 1,
+                   format("`{}` is not `--hash=sha256:` and 64 hexadecimal digits", printable(option)))
         .add_hint("`pip hash FILE` and `pip-compile --generate-hashes` write this form");
   }
   return std::string(hash);
@@ -196,11 +203,15 @@ std::string read_hash(const SourceText& source, const Place& place, std::string_
 
 Requirement read_requirement(const SourceText& source, const Place& place, std::string_view text) {
   const std::string word = first_word(text);
-  if (const auto refusal = std::find_if(kRefused.begin(), kRefused.end(), [&](const Refusal& r) { return r.option == word; }); refusal != kRefused.end()) {
-    throw error_at(source, place, text.size(), format("`{}`: {}", word, refusal->message)).add_hint(std::string(refusal->hint));
+  if (const auto refusal =
+          std::find_if(kRefused.begin(), kRefused.end(), [&](const Refusal& r) { return r.option == word; });
+      refusal != kRefused.end()) {
+    throw error_at(source, place, text.size(), format("`{}`: {}", word, refusal->message))
+        .add_hint(std::string(refusal->hint));
   }
   if (word.starts_with('-')) {
-    throw error_at(source, place, word.size(), format("the option `{}` is not read in a list of requirements", printable(word)));
+    throw error_at(source, place, word.size(),
+                   format("the option `{}` is not read in a list of requirements", printable(word)));
   }
   Requirement requirement;
   requirement.place = place;
@@ -218,7 +229,8 @@ Requirement read_requirement(const SourceText& source, const Place& place, std::
   if (options != std::string_view::npos) {
     for (const std::string_view option : split_words(text.substr(options))) {
       if (!option.starts_with("--hash")) {
-        throw error_at(source, place, text.size(), format("the option `{}` is not read behind a requirement", printable(option)));
+        throw error_at(source, place, text.size(),
+                       format("the option `{}` is not read behind a requirement", printable(option)));
       }
       requirement.hashes.push_back(read_hash(source, place, option));
     }
@@ -226,7 +238,8 @@ Requirement read_requirement(const SourceText& source, const Place& place, std::
   return requirement;
 }
 
-RequirementsFile read_requirements(const fs::path& folder, const std::string& file, const SourceText* named, const Place& place) {
+RequirementsFile read_requirements(const fs::path& folder, const std::string& file, const SourceText* named,
+                                   const Place& place) {
   return Reader(folder).read(file, named, place);
 }
 

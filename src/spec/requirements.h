@@ -21,8 +21,8 @@ struct RequirementsFile {
 /// @param file    relative to `folder`, or absolute
 /// @param named   where the spec names it, for the error when it is missing; may be empty
 /// @throws Error NotFound; Invalid with place and caret: malformed lines, URLs, -e, options that choose an index
-RequirementsFile read_requirements(const std::filesystem::path& folder, const std::string& file, const SourceText* named = nullptr,
-                                   const Place& place = {});
+RequirementsFile read_requirements(const std::filesystem::path& folder, const std::string& file,
+                                   const SourceText* named = nullptr, const Place& place = {});
 
 /// One line of a requirements file, or one item of a spec's list, without comment: "numpy<2 --hash=sha256:…".
 /// @param place  of its first byte

@@ -7,8 +7,8 @@
 namespace slip::spec {
 namespace {
 
-constexpr std::size_t kShown = 90;    // bytes of a line
-constexpr std::size_t kBefore = 60;   // of these before the caret, when the line is longer
+constexpr std::size_t kShown = 90;   // bytes of a line
+constexpr std::size_t kBefore = 60;  // of these before the caret, when the line is longer
 
 std::string_view line_of(std::string_view text, int line) {
   for (int i = 1; i < line; ++i) {
@@ -66,7 +66,8 @@ std::string excerpt(const SourceText& source, const Place& place, std::size_t le
   const std::string_view marked = std::string_view(shown).substr(at, length);
   const std::string number = format("{:>5}", place.line);
   return format("{} | {}{}\n{} | {}^{}", number, lead, printable(shown), std::string(number.size(), ' '),
-                std::string(cells(head) + (lead.empty() ? 0 : 1), ' '), std::string(std::max<std::size_t>(cells(marked), 1) - 1, '~'));
+                std::string(cells(head) + (lead.empty() ? 0 : 1), ' '),
+                std::string(std::max<std::size_t>(cells(marked), 1) - 1, '~'));
 }
 
 Error error_at(const SourceText& source, const Place& place, std::size_t length, const std::string& message) {

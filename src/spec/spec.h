@@ -48,7 +48,7 @@ struct MountRequest {
 };
 
 struct RunStep {
-  std::string command;   ///< given to /bin/sh -eu -c
+  std::string command;  ///< given to /bin/sh -eu -c
   bool network = false;
   Place place;
 };
@@ -81,22 +81,24 @@ struct Gpu {
 struct Spec {
   std::filesystem::path folder;  ///< absolute folder of the spec; never part of digest()
   std::string name;
-  std::string variant;                       ///< empty: the base
-  std::string suite;                         ///< "bullseye": from `python` or `debian`
-  std::string python;                        ///< "3.9"; empty: no Python in the image
-  std::vector<Requirement> requirements;     ///< in the order written
+  std::string variant;                    ///< empty: the base
+  std::string suite;                      ///< "bullseye": from `python` or `debian`
+  std::string python;                     ///< "3.9"; empty: no Python in the image
+  std::vector<Requirement> requirements;  ///< in the order written
   std::vector<AptRequest> apt;
   std::vector<FileMapping> files;
   std::map<std::string, std::string> env;
-  std::string user = "dev";                  ///< name of the workspace user (uid and gid 1000)
+  std::string user = "dev";  ///< name of the workspace user (uid and gid 1000)
   Services services;
   std::vector<MountRequest> mounts;
   Resources resources;
   std::vector<RunStep> run;
   std::optional<Gpu> gpu;
-  std::vector<std::string> accept_gaps;      ///< packages whose built-in extra constraints are overruled (`overrule: [numpy]`)
-  std::string exclude_newer;                 ///< RFC 3339 or empty: chosen when locking
-  std::vector<std::string> import_check;     ///< modules to import at build instead of the derived ones; {"none"} switches it off
+  std::vector<std::string>
+      accept_gaps;            ///< packages whose built-in extra constraints are overruled (`overrule: [numpy]`)
+  std::string exclude_newer;  ///< RFC 3339 or empty: chosen when locking
+  std::vector<std::string>
+      import_check;  ///< modules to import at build instead of the derived ones; {"none"} switches it off
 
   /// SHA-256 of everything that decides what is locked and built (canonical JSON; not the folder, not places,
   /// not comments or key order): the lock holds it, and a lock with another one is stale.
@@ -108,7 +110,8 @@ struct Spec {
 ///         cause, "did you mean `requirements`?" as the hint; NotFound when there is no file (hint: `slipway init`)
 Spec load(const std::filesystem::path& file, const std::string& variant = {});
 /// The same from text; `folder` is where requirements files and sources are looked up.
-Spec parse(std::string_view yaml, const std::string& file_name, const std::filesystem::path& folder, const std::string& variant = {});
+Spec parse(std::string_view yaml, const std::string& file_name, const std::filesystem::path& folder,
+           const std::string& variant = {});
 
 /// Canonical JSON of the spec as digest() hashes it; goes into the image's label.
 std::string to_json(const Spec& spec);

@@ -15,7 +15,8 @@ bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <=
 bool digit(char c) { return c >= '0' && c <= '9'; }
 bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-constexpr std::array kInterpreters = {Interpreter{"3.9", "bullseye"}, Interpreter{"3.11", "bookworm"}, Interpreter{"3.13", "trixie"}};
+constexpr std::array kInterpreters = {Interpreter{"3.9", "bullseye"}, Interpreter{"3.11", "bookworm"},
+                                      Interpreter{"3.13", "trixie"}};
 
 bool same_or_below(std::string_view path, std::string_view folder) {
   return path == folder || (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
@@ -38,7 +39,8 @@ bool is_date(std::string_view t) {
 
 /// "dd:dd" below the limits.
 bool is_clock(std::string_view t) {
-  return t.size() == 5 && digit(t[0]) && digit(t[1]) && t[2] == ':' && digit(t[3]) && digit(t[4]) && t.substr(0, 2) < "24" && t[3] < '6';
+  return t.size() == 5 && digit(t[0]) && digit(t[1]) && t[2] == ':' && digit(t[3]) && digit(t[4]) &&
+         t.substr(0, 2) < "24" && t[3] < '6';
 }
 
 }  // namespace
@@ -83,8 +85,16 @@ std::optional<std::uint64_t> size_value(std::string_view text) {
   };
   constexpr double k = 1000;
   constexpr double ki = 1024;
-  constexpr std::array kUnits = {Unit{"", 1},       Unit{"b", 1},        Unit{"kb", k},           Unit{"mb", k * k},       Unit{"gb", k * k * k},
-                                 Unit{"tb", k * k * k * k}, Unit{"kib", ki}, Unit{"mib", ki * ki}, Unit{"gib", ki * ki * ki}, Unit{"tib", ki * ki * ki * ki}};
+  constexpr std::array kUnits = {Unit{"", 1},
+                                 Unit{"b", 1},
+                                 Unit{"kb", k},
+                                 Unit{"mb", k * k},
+                                 Unit{"gb", k * k * k},
+                                 Unit{"tb", k * k * k * k},
+                                 Unit{"kib", ki},
+                                 Unit{"mib", ki * ki},
+                                 Unit{"gib", ki * ki * ki},
+                                 Unit{"tib", ki * ki * ki * ki}};
   const std::string unit = to_lower(trim(text.substr(unit_at)));
   const auto found = std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == unit; });
   if (found == kUnits.end()) {
@@ -111,19 +121,22 @@ bool valid_name(std::string_view text) {
 }
 
 bool valid_user(std::string_view text) {
-  return !text.empty() && text.size() <= 32 && text != "root" && ((text[0] >= 'a' && text[0] <= 'z') || text[0] == '_') &&
+  return !text.empty() && text.size() <= 32 && text != "root" &&
+         ((text[0] >= 'a' && text[0] <= 'z') || text[0] == '_') &&
          std::all_of(text.begin(), text.end(), [](char c) { return lower_or_digit(c) || c == '_' || c == '-'; });
 }
 
 bool valid_env_name(std::string_view text) {
-  return !text.empty() && !digit(text[0]) && std::all_of(text.begin(), text.end(), [](char c) { return letter(c) || digit(c) || c == '_'; });
+  return !text.empty() && !digit(text[0]) &&
+         std::all_of(text.begin(), text.end(), [](char c) { return letter(c) || digit(c) || c == '_'; });
 }
 
 bool valid_apt(std::string_view text) {
   const std::size_t equals = text.find('=');
   const std::string_view name = text.substr(0, equals);
-  if (name.size() < 2 || !lower_or_digit(name[0]) ||
-      !std::all_of(name.begin(), name.end(), [](char c) { return lower_or_digit(c) || c == '+' || c == '-' || c == '.'; })) {
+  if (name.size() < 2 || !lower_or_digit(name[0]) || !std::all_of(name.begin(), name.end(), [](char c) {
+        return lower_or_digit(c) || c == '+' || c == '-' || c == '.';
+      })) {
     return false;
   }
   if (equals == std::string_view::npos) {
@@ -216,8 +229,8 @@ std::string mount_fault(std::string_view target) {
       return format("lies in {}, which belongs to the system", folder);
     }
   }
-  for (const std::string_view folder : {"/home", "/opt", "/opt/venv", "/root", "/tmp", "/usr", "/usr/bin", "/usr/lib", "/usr/local", "/usr/sbin",
-                                        "/usr/share", "/var", "/var/lib"}) {
+  for (const std::string_view folder : {"/home", "/opt", "/opt/venv", "/root", "/tmp", "/usr", "/usr/bin", "/usr/lib",
+                                        "/usr/local", "/usr/sbin", "/usr/share", "/var", "/var/lib"}) {
     if (tidy == folder) {
       return "would hide a folder of the system";
     }
@@ -226,12 +239,14 @@ std::string mount_fault(std::string_view target) {
 }
 
 std::optional<Interpreter> interpreter_of_python(std::string_view python) {
-  const auto at = std::find_if(kInterpreters.begin(), kInterpreters.end(), [&](const Interpreter& i) { return i.python == python; });
+  const auto at = std::find_if(kInterpreters.begin(), kInterpreters.end(),
+                               [&](const Interpreter& i) { return i.python == python; });
   return at == kInterpreters.end() ? std::nullopt : std::optional(*at);
 }
 
 std::optional<Interpreter> interpreter_of_suite(std::string_view suite) {
-  const auto at = std::find_if(kInterpreters.begin(), kInterpreters.end(), [&](const Interpreter& i) { return i.suite == suite; });
+  const auto at =
+      std::find_if(kInterpreters.begin(), kInterpreters.end(), [&](const Interpreter& i) { return i.suite == suite; });
   return at == kInterpreters.end() ? std::nullopt : std::optional(*at);
 }
 

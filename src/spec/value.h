@@ -14,7 +14,8 @@ std::optional<std::uint64_t> size_value(std::string_view text);
 std::optional<double> number_value(std::string_view text);
 std::optional<std::uint64_t> count_value(std::string_view text);
 
-/// Lower-case letters, digits, single separators between them, at most 63 bytes: fits an image reference and a host name.
+/// Lower-case letters, digits, single separators between them, at most 63 bytes: fits an image reference and a host
+/// name.
 bool valid_name(std::string_view text);
 bool valid_user(std::string_view text);
 bool valid_env_name(std::string_view text);

@@ -34,7 +34,7 @@ bool is_held(const fs::path& lock_file) {
 }
 
 std::int64_t changed_at(const fs::path& file) {
-  struct stat st {};
+  struct stat st{};
   return ::lstat(file.c_str(), &st) == 0 ? st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec : 0;
 }
 
@@ -42,7 +42,7 @@ std::int64_t changed_at(const fs::path& file) {
 
 std::uint64_t disk_bytes(const fs::path& path) {
   const auto of = [](const fs::path& file) -> std::uint64_t {
-    struct stat st {};
+    struct stat st{};
     if (::lstat(file.c_str(), &st) != 0 || (!S_ISDIR(st.st_mode) && st.st_nlink > 1)) {
       return 0;
     }
@@ -146,7 +146,7 @@ std::vector<Digest> Store::remove_damaged(const std::function<void(std::uint64_t
   std::vector<std::pair<Digest, std::uint64_t>> blobs;
   std::uint64_t total = 0;
   for (const std::string& name : names_in(state_->blobs())) {
-    struct stat st {};
+    struct stat st{};
     const auto digest = Digest::parse(name);
     if (digest && ::lstat((state_->blobs() / name).c_str(), &st) == 0) {
       blobs.emplace_back(*digest, static_cast<std::uint64_t>(st.st_size));

@@ -34,8 +34,8 @@ void Store::State::open_index() {
   Tx tx(*db);  // two processes may open a new store at once: the second finds the tables
   const std::int64_t found = version_of(*db);
   if (found > kSchema) {
-    throw Error(ErrorKind::Unsupported, "open the store `{}`: its index has version {}, this slipway knows {}", root.string(),
-                found, kSchema)
+    throw Error(ErrorKind::Unsupported, "open the store `{}`: its index has version {}, this slipway knows {}",
+                root.string(), found, kSchema)
         .add_hint("use the newer slipway that made it, or point SLIPWAY_STORE at another folder");
   }
   if (found == 0) {
@@ -139,8 +139,12 @@ std::optional<std::int64_t> Store::State::last_use(Used kind, const std::string&
   return find.number(0);
 }
 
-std::optional<std::int64_t> Store::last_use(const Digest& blob) const { return state_->last_use(Used::Blob, blob.hex()); }
-std::optional<std::int64_t> Store::last_use(const std::string& tree) const { return state_->last_use(Used::Tree, tree); }
+std::optional<std::int64_t> Store::last_use(const Digest& blob) const {
+  return state_->last_use(Used::Blob, blob.hex());
+}
+std::optional<std::int64_t> Store::last_use(const std::string& tree) const {
+  return state_->last_use(Used::Tree, tree);
+}
 
 void Store::State::forget(const std::vector<std::pair<Used, std::string>>& gone) {
   const std::lock_guard hold(mutex);
@@ -151,7 +155,9 @@ void Store::State::forget(const std::vector<std::pair<Used, std::string>>& gone)
     use.bind(1, letter(what.first)).bind(2, what.second).run();
     use.reset();
   }
-  db->prepare("DELETE FROM records WHERE used < ?1").bind(1, static_cast<std::int64_t>(std::time(nullptr)) - 90 * kDay).run();
+  db->prepare("DELETE FROM records WHERE used < ?1")
+      .bind(1, static_cast<std::int64_t>(std::time(nullptr)) - 90 * kDay)
+      .run();
   tx.commit();
 }
 

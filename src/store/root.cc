@@ -100,7 +100,8 @@ class RootWriter {
         return;
       case FileType::Fifo:
         replace(dir, leaf, item.entry.path);
-        os::call(::mkfifoat, dir, leaf.c_str(), static_cast<mode_t>(item.entry.mode)).or_throw("make `/{}`", item.entry.path);
+        os::call(::mkfifoat, dir, leaf.c_str(), static_cast<mode_t>(item.entry.mode))
+            .or_throw("make `/{}`", item.entry.path);
         chown(dir, leaf, item.entry.path);
         return;
       case FileType::CharDevice:
@@ -111,7 +112,7 @@ class RootWriter {
   void place_folder(int dir, const std::string& leaf, const LayerItem& item) {
     auto made = os::call(::mkdirat, dir, leaf.c_str(), mode_t{0700});
     if (made.err == EEXIST) {
-      struct stat there {};
+      struct stat there{};
       os::call(::fstatat, dir, leaf.c_str(), &there, AT_SYMLINK_NOFOLLOW).or_throw("look at `/{}`", item.entry.path);
       if (!S_ISDIR(there.st_mode)) {
         replace(dir, leaf, item.entry.path);
@@ -149,9 +150,11 @@ class RootWriter {
     const std::string record = format("{} {}", item.entry.uid, item.entry.gid);
     auto written = os::call(::setxattr, path.c_str(), owner_attribute_.c_str(), record.data(), record.size(), 0);
     if (written.err == EACCES) {  // its own mode forbids its owner to write
-      os::call(::chmod, path.c_str(), static_cast<mode_t>(item.entry.mode | 0200U)).or_throw("open `/{}`", item.entry.path);
+      os::call(::chmod, path.c_str(), static_cast<mode_t>(item.entry.mode | 0200U))
+          .or_throw("open `/{}`", item.entry.path);
       written = os::call(::setxattr, path.c_str(), owner_attribute_.c_str(), record.data(), record.size(), 0);
-      os::call(::chmod, path.c_str(), static_cast<mode_t>(item.entry.mode)).or_throw("set the mode of `/{}`", item.entry.path);
+      os::call(::chmod, path.c_str(), static_cast<mode_t>(item.entry.mode))
+          .or_throw("set the mode of `/{}`", item.entry.path);
     }
     if (written.err == EOPNOTSUPP) {
       throw Error(ErrorKind::Unsupported, "the file system of `{}` has no user attributes, which builds need", name_)
@@ -175,7 +178,8 @@ class RootWriter {
         os::call(::openat, dir, leaf.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode_t{0600})
             .or_throw("make `/{}`", item.entry.path)));
     os::FdSink(file.get(), item.entry.path).write(as_bytes(text));
-    os::call(::fchmod, file.get(), static_cast<mode_t>(item.entry.mode)).or_throw("set the mode of `/{}`", item.entry.path);
+    os::call(::fchmod, file.get(), static_cast<mode_t>(item.entry.mode))
+        .or_throw("set the mode of `/{}`", item.entry.path);
     chown(dir, leaf, item.entry.path);
   }
 
@@ -215,8 +219,8 @@ class RootWriter {
   }
 
   void clear(int dir, const std::string& path) {
-    const std::unique_ptr<DIR, CloseDir> list(
-        ::fdopendir(static_cast<int>(os::call(::openat, dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, mode_t{0}).or_throw("list `/{}`", path))));
+    const std::unique_ptr<DIR, CloseDir> list(::fdopendir(static_cast<int>(
+        os::call(::openat, dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, mode_t{0}).or_throw("list `/{}`", path))));
     std::vector<std::string> names;
     while (const dirent* entry = ::readdir(list.get())) {
       const std::string name = entry->d_name;

@@ -46,7 +46,8 @@ class Root : public testing::Test {
 TEST_F(Root, LaterLayersReplaceAndWhiteoutsRemove) {
   const std::vector<std::vector<LayerItem>> layers = {
       {folder("a"), text("a/gone", "1"), text("a/kept", "2"), folder("b"), text("b/x", "3"), text("c", "4")},
-      {folder("a"), text("a/.wh.gone", ""), folder("b"), text("b/.wh..wh..opq", ""), text("b/y", "5"), folder("c"), text("c/in", "6")},
+      {folder("a"), text("a/.wh.gone", ""), folder("b"), text("b/.wh..wh..opq", ""), text("b/y", "5"), folder("c"),
+       text("c/in", "6")},
   };
   write_root(dir_.path(), layers, std::nullopt);
   EXPECT_FALSE(std::filesystem::exists(dir_.path() / "a/gone"));
@@ -59,7 +60,7 @@ TEST_F(Root, LaterLayersReplaceAndWhiteoutsRemove) {
 TEST_F(Root, AFolderNobodyMayWriteIsStillFilled) {
   const std::vector<std::vector<LayerItem>> layers = {{folder("ro", 0555), text("ro/file", "x", 0400)}};
   write_root(dir_.path(), layers, std::nullopt);
-  struct stat there {};
+  struct stat there{};
   ASSERT_EQ(::stat((dir_.path() / "ro").c_str(), &there), 0);
   EXPECT_EQ(there.st_mode & 07777U, 0555U);
   EXPECT_EQ(read("ro/file"), "x");
@@ -78,7 +79,8 @@ TEST_F(Root, FilesOfTreesAreLinkedNotCopied) {
 
 TEST_F(Root, NothingIsWrittenThroughALink) {
   os::TempDir outside(std::filesystem::temp_directory_path(), "root-outside-");
-  const std::vector<std::vector<LayerItem>> layers = {{link("door", outside.path().string())}, {text("door/file", "x")}};
+  const std::vector<std::vector<LayerItem>> layers = {{link("door", outside.path().string())},
+                                                      {text("door/file", "x")}};
   EXPECT_THROW(write_root(dir_.path(), layers, std::nullopt), Error);
   EXPECT_TRUE(std::filesystem::is_empty(outside.path()));
 }

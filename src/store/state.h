@@ -22,14 +22,14 @@ struct Store::State {
   explicit State(std::filesystem::path store_root) : root(std::move(store_root)) {}
 
   std::filesystem::path root;
-  std::string boot;                   ///< this boot of the kernel; empty: unknown
-  std::optional<os::FileLock> lock;   ///< shared; given up only while gc holds it exclusively
-  std::optional<os::TempDir> own;     ///< tmp/XXXX: everything unfinished of this process
+  std::string boot;                  ///< this boot of the kernel; empty: unknown
+  std::optional<os::FileLock> lock;  ///< shared; given up only while gc holds it exclusively
+  std::optional<os::TempDir> own;    ///< tmp/XXXX: everything unfinished of this process
   std::atomic<std::uint64_t> serial{0};
 
-  std::mutex mutex;                   ///< guards what follows
+  std::mutex mutex;  ///< guards what follows
   std::optional<Db> db;
-  std::map<std::pair<Used, std::string>, std::int64_t> uses;               ///< not yet in the index
+  std::map<std::pair<Used, std::string>, std::int64_t> uses;                ///< not yet in the index
   std::map<std::pair<std::string, std::string>, std::int64_t> record_uses;  ///< (bucket, key), not yet in the index
 
   [[nodiscard]] std::filesystem::path blobs() const { return root / "blobs/sha256"; }
@@ -59,7 +59,8 @@ struct Store::State {
   /// Notes that the tree's bytes may not be on the disk yet; before it appears.
   void mark_fresh(const std::string& key) const;
   /// Brings trees to the disk and forgets that they were fresh.
-  /// @param younger_too  false: does nothing unless some tree is older than a minute, most of which is on the disk by then
+  /// @param younger_too  false: does nothing unless some tree is older than a minute, most of which is on the disk by
+  /// then
   void settle(bool younger_too) const;
 };
 

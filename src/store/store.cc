@@ -19,16 +19,15 @@ constexpr unsigned kBlobMode = 0444;
 
 void check_key(const std::string& key) {
   const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  const bool good = !key.empty() && key.size() <= 200 && plain(key.front()) && std::ranges::all_of(key, [&](char c) {
-    return plain(c) || c == '.' || c == '+' || c == '-';
-  });
+  const bool good = !key.empty() && key.size() <= 200 && plain(key.front()) &&
+                    std::ranges::all_of(key, [&](char c) { return plain(c) || c == '.' || c == '+' || c == '-'; });
   if (!good) {
     throw Error(ErrorKind::Internal, "`{}` cannot be the key of a tree", key);
   }
 }
 
 bool is_there(const fs::path& path, mode_t type) {
-  struct stat st {};
+  struct stat st{};
   const os::SysRet r = os::call(::lstat, path.c_str(), &st);
   if (!r && r.err != ENOENT && r.err != ENOTDIR) {
     throw os::sys_error(r.err, format("look up `{}`", path.string()));
@@ -39,11 +38,11 @@ bool is_there(const fs::path& path, mode_t type) {
 void make_layout(const fs::path& root) {
   const bool is_root = ::geteuid() == 0;
   os::make_dirs(root, is_root ? 0711 : 0700);
-  struct stat st {};
+  struct stat st{};
   os::call(::stat, root.c_str(), &st).or_throw("look up `{}`", root.string());
   if (st.st_uid != ::geteuid()) {
-    throw Error(ErrorKind::Denied, "open the store `{}`: it belongs to user {}, and this is user {}", root.string(), st.st_uid,
-                ::geteuid())
+    throw Error(ErrorKind::Denied, "open the store `{}`: it belongs to user {}, and this is user {}", root.string(),
+                st.st_uid, ::geteuid())
         .add_hint("every user has a store of their own: set SLIPWAY_STORE to one of yours, or unset it");
   }
   for (const char* name : {"blobs/sha256", "trees", "partial", "tmp", "fresh", "locks", "leases"}) {
@@ -60,7 +59,8 @@ void copy_verified(const fs::path& from, const fs::path& to, const Digest& diges
   codec::HashSink hash(&sink);
   copy_all(source, hash);
   if (const Digest found = hash.finish(); found != digest) {
-    throw Error(ErrorKind::Corrupt, "`{}` has digest {} where {} was promised", from.string(), found.text(), digest.text());
+    throw Error(ErrorKind::Corrupt, "`{}` has digest {} where {} was promised", from.string(), found.text(),
+                digest.text());
   }
   out.commit();
 }
@@ -109,8 +109,8 @@ fs::path Store::blob_path(const Digest& digest) const {
 void Store::adopt_blob(const fs::path& file, const Digest& digest) {
   const fs::path target = state_->blobs() / digest.hex();
   if (!has_blob(digest)) {
-    struct stat from {};
-    struct stat here {};
+    struct stat from{};
+    struct stat here{};
     const os::Fd fd = os::open_read(file);
     os::call(::fstat, fd.get(), &from).or_throw("look up `{}`", file.string());
     os::call(::stat, state_->blobs().c_str(), &here).or_throw("look up `{}`", state_->blobs().string());
@@ -150,7 +150,8 @@ std::string Store::read_blob(const Digest& digest, std::uint64_t limit) const {
     throw Error(ErrorKind::NotFound, "blob {} is not in the store", digest.text());
   }
   if (const Digest found = codec::sha256(*bytes); found != digest) {
-    throw Error(ErrorKind::Corrupt, "blob {} in the store has other bytes: their digest is {}", digest.text(), found.text())
+    throw Error(ErrorKind::Corrupt, "blob {} in the store has other bytes: their digest is {}", digest.text(),
+                found.text())
         .add_hint("`slipway gc --verify` removes damaged blobs; they are fetched or built again afterwards");
   }
   return std::move(*bytes);
@@ -193,8 +194,9 @@ std::optional<Lease> Store::lease_tree(const std::string& key) const {
   }
   // gc cannot come between: it needs the store's lock for itself, and we hold it.
   const fs::path file = root_ / "leases" / key;
-  os::Fd fd(static_cast<int>(os::call([](const char* p) { return ::open(p, O_RDWR | O_CREAT | O_CLOEXEC, 0600); }, file.c_str())
-                                 .or_throw("open the lease `{}`", file.string())));
+  os::Fd fd(static_cast<int>(
+      os::call([](const char* p) { return ::open(p, O_RDWR | O_CREAT | O_CLOEXEC, 0600); }, file.c_str())
+          .or_throw("open the lease `{}`", file.string())));
   os::call(::flock, fd.get(), LOCK_SH).or_throw("lock `{}`", file.string());
   return Lease(std::move(*tree), std::move(fd));
 }

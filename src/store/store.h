@@ -77,7 +77,8 @@ class Store {
   /// The tree, made by `make` in a temp folder when it is missing. Two processes that want the same tree: one makes
   /// it, the other waits. A kill leaves no half tree. `into` is an empty folder of mode 0755; `make` may itself ask for
   /// other trees.
-  std::filesystem::path ensure_tree(const std::string& key, const std::function<void(const std::filesystem::path& into)>& make);
+  std::filesystem::path ensure_tree(const std::string& key,
+                                    const std::function<void(const std::filesystem::path& into)>& make);
 
   /// Holds the tree for as long as the lease lives; nullopt when there is no such tree.
   [[nodiscard]] std::optional<Lease> lease_tree(const std::string& key) const;
@@ -112,12 +113,13 @@ class Store {
   /// for 90 days. Leased trees stay, and unfinished downloads of blobs that are kept.
   /// Waits for other users of the store to finish; no other thread may use this Store meanwhile.
   /// @param on_wait  runs once when there are other users
-  Freed gc(const std::function<bool(const Digest&)>& keep_blob, const std::function<bool(const std::string&)>& keep_tree,
-           const std::function<void()>& on_wait = {});
+  Freed gc(const std::function<bool(const Digest&)>& keep_blob,
+           const std::function<bool(const std::string&)>& keep_tree, const std::function<void()>& on_wait = {});
 
  private:
   struct State;
-  Freed collect(const std::function<bool(const Digest&)>& keep_blob, const std::function<bool(const std::string&)>& keep_tree);
+  Freed collect(const std::function<bool(const Digest&)>& keep_blob,
+                const std::function<bool(const std::string&)>& keep_tree);
   std::filesystem::path root_;
   std::unique_ptr<State> state_;
 };

@@ -64,11 +64,13 @@ class StoreTest : public testing::Test {
   }
   /// For n = 1, 2…: runs body on a new store in a child that is killed before its n-th durable step, then check, then
   /// body again to its end and check again; until a child gets through. Returns how many were killed.
-  int kill_at_every_step(const std::function<void(const fs::path&)>& body, const std::function<void(const fs::path&)>& check) {
+  int kill_at_every_step(const std::function<void(const fs::path&)>& body,
+                         const std::function<void(const fs::path&)>& check) {
     for (int n = 1; n < 200; ++n) {
       const fs::path root = dir_.path() / std::to_string(n);
       const int status = in_child([&] {
-        ::setenv("SLIPWAY_TEST_KILL_AT", std::to_string(os::durable_steps() + static_cast<std::uint64_t>(n)).c_str(), 1);
+        ::setenv("SLIPWAY_TEST_KILL_AT", std::to_string(os::durable_steps() + static_cast<std::uint64_t>(n)).c_str(),
+                 1);
         body(root);
         return 0;
       });
@@ -111,8 +113,8 @@ TEST_F(StoreTest, AdoptsAFileByRenameAndFromAnotherFileSystemByVerifiedCopy) {
   store.adopt_blob(file, codec::sha256("data"));
   EXPECT_FALSE(fs::exists(file));
 
-  struct stat here {};
-  struct stat shm {};
+  struct stat here{};
+  struct stat shm{};
   ASSERT_EQ(::stat(root_.c_str(), &here), 0);
   if (::stat("/dev/shm", &shm) != 0 || shm.st_dev == here.st_dev || ::access("/dev/shm", W_OK) != 0) {
     GTEST_SKIP() << "no second file system at /dev/shm";
@@ -178,7 +180,9 @@ TEST_F(StoreTest, AMakerThatThrowsLeavesNothing) {
 }
 
 TEST_F(StoreTest, ThreadsAndProcessesThatWantOneTreeMakeItOnce) {
-  { const Store make_layout(root_); }
+  {
+    const Store make_layout(root_);
+  }
   const fs::path log = dir_.path() / "log";
   std::vector<pid_t> children;
   for (int i = 0; i < 4; ++i) {
@@ -365,7 +369,8 @@ TEST_F(StoreTest, KilledAtEveryDurableStepTheStoreStaysValid) {
     }
     store.set_tag("x:1", blob);
     store.gc([&](const Digest& d) { return d == blob; }, [](const std::string& key) { return key == "kept"; });
-    EXPECT_TRUE(store.has_blob(blob) && !store.has_blob(adopted) && store.find_tree("kept") && !store.find_tree("dropped"));
+    EXPECT_TRUE(store.has_blob(blob) && !store.has_blob(adopted) && store.find_tree("kept") &&
+                !store.find_tree("dropped"));
     EXPECT_EQ(store.resolve("x:1"), blob);
   };
   const int kills = kill_at_every_step(work, [&](const fs::path& root) {
@@ -393,7 +398,9 @@ TEST_F(StoreTest, TreesThatAPowerCutMayHaveTornAreDroppedAndSettledOnesKept) {
   const std::vector<std::string> boots = names(root_ / "fresh");
   ASSERT_EQ(boots.size(), 1u);
   EXPECT_THAT(names(root_ / "fresh" / boots[0]), ElementsAre("torn"));
-  { EXPECT_TRUE(Store(root_).find_tree("torn")); }  // the same boot
+  {
+    EXPECT_TRUE(Store(root_).find_tree("torn"));
+  }  // the same boot
   fs::rename(root_ / "fresh" / boots[0], root_ / "fresh/another-boot");
   const Store store(root_);
   EXPECT_FALSE(store.find_tree("torn"));
@@ -402,7 +409,9 @@ TEST_F(StoreTest, TreesThatAPowerCutMayHaveTornAreDroppedAndSettledOnesKept) {
 }
 
 TEST_F(StoreTest, IsPrivateAndRefusesNewerAndDamagedIndexes) {
-  { const Store store(root_); }
+  {
+    const Store store(root_);
+  }
   EXPECT_EQ(fs::status(root_).permissions(), fs::perms(::geteuid() == 0 ? 0711 : 0700));
   EXPECT_EQ(fs::status(root_ / "trees").permissions(), fs::perms(0700));
   EXPECT_EQ(fs::status(root_ / "index.db").permissions(), fs::perms(0600));
@@ -421,7 +430,9 @@ TEST_F(StoreTest, RefusesTheStoreOfSomebodyElse) {
   if (::geteuid() != 0) {
     GTEST_SKIP() << "giving a folder away needs root";
   }
-  { const Store store(root_); }
+  {
+    const Store store(root_);
+  }
   ASSERT_EQ(::chown(root_.c_str(), 12345, 12345), 0);
   EXPECT_EQ(kind_of([&] { const Store store(root_); }), ErrorKind::Denied);
 }
@@ -445,8 +456,9 @@ TEST_F(StoreTest, AFullDiskIsAnErrorOfItsOwnAndNothingIsHalfWritten) {
     Store store(mount / "s");
     const std::string big(2'000'000, 'x');
     const bool blob = full([&] { store.put_blob(big); }) && !store.has_blob(codec::sha256(big));
-    const bool tree = full([&] { store.ensure_tree("big", [&](const fs::path& into) { os::write_file(into / "f", big); }); }) &&
-                      !store.find_tree("big");
+    const bool tree =
+        full([&] { store.ensure_tree("big", [&](const fs::path& into) { os::write_file(into / "f", big); }); }) &&
+        !store.find_tree("big");
     const fs::path own = mount / "s/tmp" / names(mount / "s/tmp")[0];
     const bool clean = names(own).empty() && names(mount / "s/blobs/sha256").empty();
     // Fill the rest: the index must say the same.

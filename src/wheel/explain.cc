@@ -28,7 +28,8 @@ std::vector<std::string> sentences(const std::string& explanation) {
   std::string text;
   for (const std::string_view line : split(explanation, '\n')) {
     std::string_view body = trim(line);
-    for (const std::string_view frame : {"\u00d7", "\u2570\u2500\u25b6", "\u251c\u2500\u25b6", "\u2502", "error:", "cause:", "Caused by:"}) {
+    for (const std::string_view frame :
+         {"\u00d7", "\u2570\u2500\u25b6", "\u251c\u2500\u25b6", "\u2502", "error:", "cause:", "Caused by:"}) {
       if (body.starts_with(frame)) {
         body = trim(body.substr(frame.size()));
       }
@@ -68,15 +69,87 @@ std::string usable_python(const std::vector<std::string_view>& listed) {
 
 // Names that requirements of this trade have, for "did you mean": an index of half a million is no list to guess from.
 const std::vector<std::string>& common_names() {
-  static const std::vector<std::string> names = {
-      "beautifulsoup4", "black", "bokeh", "catboost", "cython", "dask", "datasets", "fastapi", "flake8", "flask", "gensim", "h5py",
-      "huggingface-hub", "imageio", "ipykernel", "ipython", "ipywidgets", "isort", "jax", "joblib", "jupyter",
-      "jupyter-contrib-nbextensions", "jupyterlab", "keras", "lightgbm", "lxml", "matplotlib", "mlflow", "mypy", "networkx", "nltk",
-      "notebook", "numba", "numpy", "onnx", "onnxruntime", "opencv-python", "openpyxl", "optuna", "pandas", "pdbpp", "pillow", "pip",
-      "plotly", "polars", "protobuf", "pyarrow", "pydantic", "pylint", "pytest", "pytorch-lightning", "pyyaml", "ray", "requests",
-      "ruff", "scikit-image", "scikit-learn", "scipy", "seaborn", "sentencepiece", "setuptools", "shap", "spacy", "sqlalchemy",
-      "statsmodels", "sympy", "tensorboard", "tensorflow", "tensorflow-cpu", "tensorflow-datasets", "tensorflow-hub",
-      "tensorflow-probability", "tokenizers", "torch", "torchaudio", "torchvision", "tqdm", "transformers", "wandb", "wheel", "xgboost"};
+  static const std::vector<std::string> names = {"beautifulsoup4",
+                                                 "black",
+                                                 "bokeh",
+                                                 "catboost",
+                                                 "cython",
+                                                 "dask",
+                                                 "datasets",
+                                                 "fastapi",
+                                                 "flake8",
+                                                 "flask",
+                                                 "gensim",
+                                                 "h5py",
+                                                 "huggingface-hub",
+                                                 "imageio",
+                                                 "ipykernel",
+                                                 "ipython",
+                                                 "ipywidgets",
+                                                 "isort",
+                                                 "jax",
+                                                 "joblib",
+                                                 "jupyter",
+                                                 "jupyter-contrib-nbextensions",
+                                                 "jupyterlab",
+                                                 "keras",
+                                                 "lightgbm",
+                                                 "lxml",
+                                                 "matplotlib",
+                                                 "mlflow",
+                                                 "mypy",
+                                                 "networkx",
+                                                 "nltk",
+                                                 "notebook",
+                                                 "numba",
+                                                 "numpy",
+                                                 "onnx",
+                                                 "onnxruntime",
+                                                 "opencv-python",
+                                                 "openpyxl",
+                                                 "optuna",
+                                                 "pandas",
+                                                 "pdbpp",
+                                                 "pillow",
+                                                 "pip",
+                                                 "plotly",
+                                                 "polars",
+                                                 "protobuf",
+                                                 "pyarrow",
+                                                 "pydantic",
+                                                 "pylint",
+                                                 "pytest",
+                                                 "pytorch-lightning",
+                                                 "pyyaml",
+                                                 "ray",
+                                                 "requests",
+                                                 "ruff",
+                                                 "scikit-image",
+                                                 "scikit-learn",
+                                                 "scipy",
+                                                 "seaborn",
+                                                 "sentencepiece",
+                                                 "setuptools",
+                                                 "shap",
+                                                 "spacy",
+                                                 "sqlalchemy",
+                                                 "statsmodels",
+                                                 "sympy",
+                                                 "tensorboard",
+                                                 "tensorflow",
+                                                 "tensorflow-cpu",
+                                                 "tensorflow-datasets",
+                                                 "tensorflow-hub",
+                                                 "tensorflow-probability",
+                                                 "tokenizers",
+                                                 "torch",
+                                                 "torchaudio",
+                                                 "torchvision",
+                                                 "tqdm",
+                                                 "transformers",
+                                                 "wandb",
+                                                 "wheel",
+                                                 "xgboost"};
   return names;
 }
 
@@ -93,7 +166,8 @@ bool explain_unknown(Error& error, const ResolveRequest& request, const config::
     if (!pages.contains(name)) {
       error.add_cause(format("the index `{}` has no package `{}` ({})", request.alias, name, r.place));
       const auto meant = nearest(name, common_names());
-      error.add_hint(meant ? format("did you mean `{}`?", *meant) : format("is `{}` spelt right, and is its index among the sources of config.toml?", name));
+      error.add_hint(meant ? format("did you mean `{}`?", *meant)
+                           : format("is `{}` spelt right, and is its index among the sources of config.toml?", name));
       unknown = true;
     }
   }
@@ -101,7 +175,8 @@ bool explain_unknown(Error& error, const ResolveRequest& request, const config::
 }
 
 /// A pinned version that exists, but not for this Python.
-bool explain_python(Error& error, const ResolveRequest& request, const Target& target, const config::Config& config, http::Client& client) {
+bool explain_python(Error& error, const ResolveRequest& request, const Target& target, const config::Config& config,
+                    http::Client& client) {
   std::vector<std::string> names;
   for (const Requirement& r : request.requirements) {
     if (!pinned_version(r.text).empty()) {
@@ -122,9 +197,11 @@ bool explain_python(Error& error, const ResolveRequest& request, const Target& t
         std::find(list.begin(), list.end(), target.python + ",") != list.end()) {
       continue;
     }
-    error.add_cause(format("{} ({}) has wheels for Python {}, and the spec asks for Python {}", r.text, r.place, pythons, target.python));
+    error.add_cause(format("{} ({}) has wheels for Python {}, and the spec asks for Python {}", r.text, r.place,
+                           pythons, target.python));
     const std::string other = usable_python(list);
-    const std::string pin = format("pin a version of {} that has wheels for Python {}", requirement_name(r.text), target.python);
+    const std::string pin =
+        format("pin a version of {} that has wheels for Python {}", requirement_name(r.text), target.python);
     error.add_hint(other.empty() ? pin : format("write `python: \"{}\"` in slipway.yaml, or {}", other, pin));
     found = true;
   }
@@ -132,7 +209,8 @@ bool explain_python(Error& error, const ResolveRequest& request, const Target& t
 }
 
 /// The first requirement without whose pin everything resolves, and to what it resolves then.
-void suggest_change(Error& error, const ResolveRequest& request, const CompileRequest& compile, const std::string& explanation, Uv& uv) {
+void suggest_change(Error& error, const ResolveRequest& request, const CompileRequest& compile,
+                    const std::string& explanation, Uv& uv) {
   std::size_t tries = 0;
   for (std::size_t i = 0; i < compile.requirements.size() && tries < kMostTries; ++i) {
     const std::string name = requirement_name(compile.requirements[i]);
@@ -148,7 +226,8 @@ void suggest_change(Error& error, const ResolveRequest& request, const CompileRe
     }
     for (const Pin& pin : answer.pins) {
       if (pin.name == name) {
-        error.add_hint(format("everything fits with `{}=={}` in place of `{}` ({})", name, pin.version, compile.requirements[i], request.requirements[i].place));
+        error.add_hint(format("everything fits with `{}=={}` in place of `{}` ({})", name, pin.version,
+                              compile.requirements[i], request.requirements[i].place));
         return;
       }
     }
@@ -185,7 +264,8 @@ std::string pythons_of(const std::vector<IndexFile>& files, const std::string& v
 }
 
 Error explain(const ResolveRequest& request, const CompileRequest& compile, const CompileAnswer& answer,
-              const std::vector<AddedConstraint>& added, const Target& target, const config::Config& config, http::Client& client, Uv& uv) {
+              const std::vector<AddedConstraint>& added, const Target& target, const config::Config& config,
+              http::Client& client, Uv& uv) {
   Error error(ErrorKind::Conflict, "the Python requirements cannot all be met");
   if (explain_unknown(error, request, config, client) || explain_python(error, request, target, config, client)) {
     return error;

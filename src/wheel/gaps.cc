@@ -9,11 +9,13 @@ namespace slip::wheel {
 namespace {
 
 constexpr const char* kNumpy1 = "was built against numpy 1 and cannot be imported with numpy 2";
-constexpr const char* kProtobuf3 = "carries generated code that protobuf 4 refuses; its own later releases want protobuf below 3.20";
-constexpr const char* kPkgResources = "imports pkg_resources, which setuptools 81 announces the end of and 82 no longer has";
+constexpr const char* kProtobuf3 =
+    "carries generated code that protobuf 4 refuses; its own later releases want protobuf below 3.20";
+constexpr const char* kPkgResources =
+    "imports pkg_resources, which setuptools 81 announces the end of and 82 no longer has";
 
-// Bounds as read from the packages themselves: the release that first was built against numpy 2, or that first names the
-// bound in its metadata; pkg_resources by searching the wheels for the import (tensorboard: up to 2.20.0).
+// Bounds as read from the packages themselves: the release that first was built against numpy 2, or that first names
+// the bound in its metadata; pkg_resources by searching the wheels for the import (tensorboard: up to 2.20.0).
 constexpr Gap kGaps[] = {
     {"tensorflow", "2.0", "2.18", "numpy", "numpy<2", kNumpy1},
     {"tensorflow-cpu", "2.0", "2.18", "numpy", "numpy<2", kNumpy1},
@@ -38,7 +40,8 @@ bool concerns(const Gap& gap, const std::string& version) {
 
 }  // namespace
 
-std::vector<AddedConstraint> missing_constraints(const std::map<std::string, std::string>& pins, const std::vector<std::string>& overruled) {
+std::vector<AddedConstraint> missing_constraints(const std::map<std::string, std::string>& pins,
+                                                 const std::vector<std::string>& overruled) {
   std::vector<AddedConstraint> added;
   for (const Gap& gap : kGaps) {
     const auto trigger = pins.find(gap.trigger);
@@ -46,12 +49,14 @@ std::vector<AddedConstraint> missing_constraints(const std::map<std::string, std
         std::find(overruled.begin(), overruled.end(), gap.target) != overruled.end()) {
       continue;
     }
-    const bool there = std::any_of(added.begin(), added.end(), [&](const AddedConstraint& a) { return a.constraint == gap.constraint; });
+    const bool there = std::any_of(added.begin(), added.end(),
+                                   [&](const AddedConstraint& a) { return a.constraint == gap.constraint; });
     if (!there) {
       added.push_back({gap.constraint, format("{} {} {}", gap.trigger, trigger->second, gap.because), gap.target});
     }
   }
-  std::sort(added.begin(), added.end(), [](const AddedConstraint& a, const AddedConstraint& b) { return a.constraint < b.constraint; });
+  std::sort(added.begin(), added.end(),
+            [](const AddedConstraint& a, const AddedConstraint& b) { return a.constraint < b.constraint; });
   return added;
 }
 

@@ -25,6 +25,7 @@ struct AddedConstraint {
 
 /// The constraints that a set of pins (name → version) needs on top of its metadata, each once, sorted. Only for
 /// targets that are in the set and not overruled.
-std::vector<AddedConstraint> missing_constraints(const std::map<std::string, std::string>& pins, const std::vector<std::string>& overruled);
+std::vector<AddedConstraint> missing_constraints(const std::map<std::string, std::string>& pins,
+                                                 const std::vector<std::string>& overruled);
 
 }  // namespace slip::wheel

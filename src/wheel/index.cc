@@ -51,7 +51,8 @@ std::string unescape(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     bool replaced = false;
-    for (const auto& [entity, plain] : {std::pair{"&gt;", ">"}, {"&lt;", "<"}, {"&amp;", "&"}, {"&quot;", "\""}, {"&#39;", "'"}}) {
+    for (const auto& [entity, plain] :
+         {std::pair{"&gt;", ">"}, {"&lt;", "<"}, {"&amp;", "&"}, {"&quot;", "\""}, {"&#39;", "'"}}) {
       if (text.starts_with(entity)) {
         out += plain;
         text.remove_prefix(std::string_view(entity).size());
@@ -72,7 +73,8 @@ std::optional<std::string> attribute(std::string_view tag, std::string_view name
   for (std::size_t at = tag.find(name); at != std::string_view::npos; at = tag.find(name, at + 1)) {
     const std::size_t equals = at + name.size();
     const bool starts = at > 0 && (tag[at - 1] == ' ' || tag[at - 1] == '\n' || tag[at - 1] == '\t');
-    if (starts && equals + 1 < tag.size() && tag[equals] == '=' && (tag[equals + 1] == '"' || tag[equals + 1] == '\'')) {
+    if (starts && equals + 1 < tag.size() && tag[equals] == '=' &&
+        (tag[equals + 1] == '"' || tag[equals + 1] == '\'')) {
       const std::size_t end = tag.find(tag[equals + 1], equals + 2);
       if (end != std::string_view::npos) {
         return unescape(tag.substr(equals + 2, end - equals - 2));
@@ -155,8 +157,9 @@ std::vector<IndexFile> parse_index_page(std::string_view body, bool json, const 
   return json ? parse_json_page(body, page_url) : parse_html_page(body, page_url);
 }
 
-std::map<std::string, std::vector<IndexFile>> fetch_index(const std::vector<std::string>& projects, const std::string& alias,
-                                                          const config::Config& config, http::Client& client) {
+std::map<std::string, std::vector<IndexFile>> fetch_index(const std::vector<std::string>& projects,
+                                                          const std::string& alias, const config::Config& config,
+                                                          http::Client& client) {
   std::map<std::string, std::vector<IndexFile>> found;
   std::vector<std::string> wanted = projects;
   for (std::string base : config::require_python(config, alias)) {

@@ -59,14 +59,19 @@ std::vector<EntryPoint> entry_points(const std::string& text, const std::string&
     std::string_view target = trim(line.substr(equals + 1));
     target = trim(target.substr(0, target.find('[')));
     const std::size_t colon = target.find(':');
-    const bool bad_name = name.empty() || name.find('/') != std::string_view::npos || name == "." || name == ".." || name == "python" || name == "python3";
+    const bool bad_name = name.empty() || name.find('/') != std::string_view::npos || name == "." || name == ".." ||
+                          name == "python" || name == "python3";
     const auto plain = [](std::string_view word) {
-      return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.'; });
+      return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.';
+      });
     };
-    if (bad_name || colon == std::string_view::npos || !plain(trim(target.substr(0, colon))) || !plain(trim(target.substr(colon + 1)))) {
+    if (bad_name || colon == std::string_view::npos || !plain(trim(target.substr(0, colon))) ||
+        !plain(trim(target.substr(colon + 1)))) {
       throw Error(ErrorKind::Invalid, "{}: the entry point `{}` is not allowed", file, printable(line));
     }
-    found.push_back({std::string(name), std::string(trim(target.substr(0, colon))), std::string(trim(target.substr(colon + 1)))});
+    found.push_back(
+        {std::string(name), std::string(trim(target.substr(0, colon))), std::string(trim(target.substr(colon + 1)))});
   }
   std::sort(found.begin(), found.end(), [](const EntryPoint& a, const EntryPoint& b) { return a.name < b.name; });
   return found;
@@ -74,8 +79,9 @@ std::vector<EntryPoint> entry_points(const std::string& text, const std::string&
 
 std::string launcher(const EntryPoint& point, const Target& target) {
   const std::string first = point.object.substr(0, point.object.find('.'));
-  return format("#!{}/bin/python\nimport sys\n\nfrom {} import {}\n\nif __name__ == \"__main__\":\n    sys.exit({}())\n", target.prefix, point.module,
-                first, point.object);
+  return format(
+      "#!{}/bin/python\nimport sys\n\nfrom {} import {}\n\nif __name__ == \"__main__\":\n    sys.exit({}())\n",
+      target.prefix, point.module, first, point.object);
 }
 
 /// A field of RECORD.
@@ -93,13 +99,18 @@ std::string csv(const std::string& text) {
 class Installer {
  public:
   Installer(const WheelInput& wheel, const Target& target, store::Store& store, const launch::HostId& id)
-      : wheel_(wheel), target_(target), archive_(open_wheel(wheel)), root_(unpack(wheel, store, id) / "root"), site_(site_packages(target)) {}
+      : wheel_(wheel),
+        target_(target),
+        archive_(open_wheel(wheel)),
+        root_(unpack(wheel, store, id) / "root"),
+        site_(site_packages(target)) {}
 
   std::vector<LayerItem> items() {
     for (const codec::ZipEntry& entry : archive_.entries) {
       add_entry(entry);
     }
-    for (const EntryPoint& point : entry_points(archive_.text(archive_.dist_info + "/entry_points.txt", wheel_.file), wheel_.file)) {
+    for (const EntryPoint& point :
+         entry_points(archive_.text(archive_.dist_info + "/entry_points.txt", wheel_.file), wheel_.file)) {
       const std::string path = target_.prefix.substr(1) + "/bin/" + point.name;
       if (!paths_.contains(path)) {
         add_text(path, launcher(point, target_), true);
@@ -117,8 +128,11 @@ class Installer {
 
  private:
   void add_entry(const codec::ZipEntry& entry) {
-    const std::string local = entry.name.starts_with(archive_.dist_info + "/") ? entry.name.substr(archive_.dist_info.size() + 1) : std::string();
-    if (local == "RECORD" || local == "RECORD.jws" || local == "RECORD.p7s" || local == "INSTALLER" || local == "REQUESTED" || local == "direct_url.json") {
+    const std::string local = entry.name.starts_with(archive_.dist_info + "/")
+                                  ? entry.name.substr(archive_.dist_info.size() + 1)
+                                  : std::string();
+    if (local == "RECORD" || local == "RECORD.jws" || local == "RECORD.p7s" || local == "INSTALLER" ||
+        local == "REQUESTED" || local == "direct_url.json") {
       return;  // of this installation, not of the wheel
     }
     if (entry.name.ends_with(".pyc")) {
@@ -130,14 +144,16 @@ class Installer {
       const std::string text = archive_.text(entry.name, wheel_.file);
       if (text.starts_with("#!python")) {
         const std::size_t end = text.find('\n');
-        add_text(place.path, format("#!{}/bin/python", target_.prefix) + (end == std::string::npos ? "" : text.substr(end)), true);
+        add_text(place.path,
+                 format("#!{}/bin/python", target_.prefix) + (end == std::string::npos ? "" : text.substr(end)), true);
         return;
       }
     }
     LayerItem item = file_item(place.path, entry.size, program);
     if (entry.size > 0) {
       if (!entry.stored && entry.compressed_size >= kSplice) {
-        item.content = codec::SplicedContent{wheel_.path, entry.data_offset, entry.compressed_size, entry.crc32, root_ / entry.name};
+        item.content = codec::SplicedContent{wheel_.path, entry.data_offset, entry.compressed_size, entry.crc32,
+                                             root_ / entry.name};
       } else {
         item.content = codec::FileContent{root_ / entry.name};
       }
@@ -172,7 +188,8 @@ class Installer {
     for (const std::string_view raw : split(old, '\n')) {
       const std::string_view line = trim(raw);
       const std::size_t last = line.rfind(',');
-      const std::size_t second = last == std::string_view::npos || last == 0 ? std::string_view::npos : line.rfind(',', last - 1);
+      const std::size_t second =
+          last == std::string_view::npos || last == 0 ? std::string_view::npos : line.rfind(',', last - 1);
       if (second == std::string_view::npos) {
         continue;
       }
@@ -234,8 +251,10 @@ LayerItem link_item(const std::string& path, const std::string& target) {
 
 }  // namespace
 
-std::vector<LayerItem> install(const WheelInput& wheel, const Target& target, store::Store& store, const launch::HostId& id) {
-  return with_context([&] { return format("install {}", wheel.file); }, [&] { return Installer(wheel, target, store, id).items(); });
+std::vector<LayerItem> install(const WheelInput& wheel, const Target& target, store::Store& store,
+                               const launch::HostId& id) {
+  return with_context([&] { return format("install {}", wheel.file); },
+                      [&] { return Installer(wheel, target, store, id).items(); });
 }
 
 std::vector<LayerItem> venv_skeleton(const Target& target) {
@@ -246,10 +265,12 @@ std::vector<LayerItem> venv_skeleton(const Target& target) {
     path += (path.empty() ? "" : "/") + std::string(part);
     items.push_back(folder_item(path));
   }
-  for (const std::string& folder : {prefix + "/bin", prefix + "/lib", prefix + "/lib/python" + target.python, site_packages(target)}) {
+  for (const std::string& folder :
+       {prefix + "/bin", prefix + "/lib", prefix + "/lib/python" + target.python, site_packages(target)}) {
     items.push_back(folder_item(folder));
   }
-  const std::string config = format("home = /usr/bin\ninclude-system-site-packages = false\nversion = {}\n", target.full_version);
+  const std::string config =
+      format("home = /usr/bin\ninclude-system-site-packages = false\nversion = {}\n", target.full_version);
   LayerItem cfg = file_item(prefix + "/pyvenv.cfg", config.size(), false);
   cfg.content = codec::InlineContent{config};
   items.push_back(std::move(cfg));
@@ -291,7 +312,9 @@ std::vector<std::string> top_level_modules(const WheelInput& wheel) {
   }
   if (chosen.empty()) {
     std::copy_if(all.begin(), all.end(), std::back_inserter(chosen), [](const std::string& m) {
-      return !m.starts_with('_') && std::all_of(m.begin(), m.end(), [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; });
+      return !m.starts_with('_') && std::all_of(m.begin(), m.end(), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+      });
     });
   }
   return chosen;

@@ -40,7 +40,8 @@ std::optional<WheelName> parse_wheel_name(std::string_view file) {
   }
   file.remove_suffix(4);
   const auto fields = split(file, '-');
-  if ((fields.size() != 5 && fields.size() != 6) || std::any_of(fields.begin(), fields.end(), [](auto f) { return f.empty(); })) {
+  if ((fields.size() != 5 && fields.size() != 6) ||
+      std::any_of(fields.begin(), fields.end(), [](auto f) { return f.empty(); })) {
     return std::nullopt;
   }
   WheelName wheel;
@@ -58,7 +59,8 @@ std::optional<SdistName> parse_sdist_name(std::string_view file) {
     if (file.ends_with(ending)) {
       file.remove_suffix(ending.size());
       // The version begins behind the last dash that a digit follows.
-      for (std::size_t dash = file.rfind('-'); dash != std::string_view::npos && dash > 0; dash = file.rfind('-', dash - 1)) {
+      for (std::size_t dash = file.rfind('-'); dash != std::string_view::npos && dash > 0;
+           dash = file.rfind('-', dash - 1)) {
         if (dash + 1 < file.size() && std::isdigit(static_cast<unsigned char>(file[dash + 1])) != 0) {
           return SdistName{normalise(file.substr(0, dash)), std::string(file.substr(dash + 1))};
         }
@@ -72,7 +74,8 @@ std::optional<SdistName> parse_sdist_name(std::string_view file) {
 std::string requirement_name(std::string_view requirement) {
   requirement = trim(requirement);
   std::size_t end = 0;
-  while (end < requirement.size() && (alnum(requirement[end]) || requirement[end] == '-' || requirement[end] == '_' || requirement[end] == '.')) {
+  while (end < requirement.size() &&
+         (alnum(requirement[end]) || requirement[end] == '-' || requirement[end] == '_' || requirement[end] == '.')) {
     ++end;
   }
   return normalise(requirement.substr(0, end));

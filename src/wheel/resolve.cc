@@ -43,12 +43,13 @@ std::string why_of(const Pin& pin, const std::map<std::string, std::string>& dir
 }
 
 bool in_time(const IndexFile& file, const std::string& exclude_newer) {
-  return file.upload_time.empty() || exclude_newer.empty() || file.upload_time < exclude_newer;  // RFC 3339 UTC sorts as text
+  return file.upload_time.empty() || exclude_newer.empty() ||
+         file.upload_time < exclude_newer;  // RFC 3339 UTC sorts as text
 }
 
 /// The file to take for a pin: the best wheel, or the sdist when that version has no wheel that fits.
-File choose_file(const Pin& pin, const std::vector<IndexFile>& offered, const Target& target, const std::string& exclude_newer,
-                 const std::vector<std::string>& hashes) {
+File choose_file(const Pin& pin, const std::vector<IndexFile>& offered, const Target& target,
+                 const std::string& exclude_newer, const std::vector<std::string>& hashes) {
   const TagTarget tags = tag_target(target.python, target.glibc);
   const IndexFile* best = nullptr;
   const IndexFile* sdist = nullptr;
@@ -62,27 +63,32 @@ File choose_file(const Pin& pin, const std::vector<IndexFile>& offered, const Ta
         continue;
       }
       const auto rank = tag_rank(*wheel, tags);
-      const bool better = rank && (best == nullptr || *rank < best_rank || (*rank == best_rank && file.file > best->file));
+      const bool better =
+          rank && (best == nullptr || *rank < best_rank || (*rank == best_rank && file.file > best->file));
       if (better) {
         best = &file;
         best_rank = *rank;
       }
     } else if (const auto source = parse_sdist_name(file.file)) {
-      if (source->name == pin.name && same_version(source->version, pin.version) && (sdist == nullptr || file.file.ends_with(".tar.gz"))) {
+      if (source->name == pin.name && same_version(source->version, pin.version) &&
+          (sdist == nullptr || file.file.ends_with(".tar.gz"))) {
         sdist = &file;
       }
     }
   }
   const IndexFile* chosen = best != nullptr ? best : sdist;
   if (chosen == nullptr) {
-    throw Error(ErrorKind::NotFound, "{} {} was resolved, but the index offers no file of it for Python {} on x86_64", pin.name, pin.version, target.python);
+    throw Error(ErrorKind::NotFound, "{} {} was resolved, but the index offers no file of it for Python {} on x86_64",
+                pin.name, pin.version, target.python);
   }
   if (!chosen->sha256) {
     throw Error(ErrorKind::Unsupported, "the index names no SHA-256 for `{}`, so it cannot be locked", chosen->file)
         .add_hint("use an index that gives hashes (PEP 503 `#sha256=`)");
   }
-  if (!hashes.empty() && std::none_of(hashes.begin(), hashes.end(), [&](const std::string& h) { return Digest::parse(h) == chosen->sha256; })) {
-    throw Error(ErrorKind::Conflict, "`{}` has SHA-256 {}, which is not among the hashes that are required for {}", chosen->file, chosen->sha256->hex(), pin.name)
+  if (!hashes.empty() && std::none_of(hashes.begin(), hashes.end(),
+                                      [&](const std::string& h) { return Digest::parse(h) == chosen->sha256; })) {
+    throw Error(ErrorKind::Conflict, "`{}` has SHA-256 {}, which is not among the hashes that are required for {}",
+                chosen->file, chosen->sha256->hex(), pin.name)
         .add_hint("add that hash to the requirement, or drop its `--hash` options");
   }
   File file;
@@ -117,9 +123,15 @@ void complete_sizes(std::vector<File>& files, http::Client& client, store::Store
 
 class Resolver {
  public:
-  Resolver(const ResolveRequest& request, const Target& target, const config::Config& config, http::Client& client, store::Store& store,
-           const launch::HostId& id, Events& events)
-      : request_(request), target_(target), config_(config), client_(client), store_(store), id_(id), events_(events),
+  Resolver(const ResolveRequest& request, const Target& target, const config::Config& config, http::Client& client,
+           store::Store& store, const launch::HostId& id, Events& events)
+      : request_(request),
+        target_(target),
+        config_(config),
+        client_(client),
+        store_(store),
+        id_(id),
+        events_(events),
         uv_(target, config, client, store, id, events) {}
 
   Resolution resolve() {
@@ -166,12 +178,14 @@ class Resolver {
       }
       std::vector<AddedConstraint> needed = missing_constraints(versions_of(answer.pins), request_.overruled);
       for (const AddedConstraint& a : added) {
-        const bool there = std::any_of(needed.begin(), needed.end(), [&](const AddedConstraint& n) { return n.constraint == a.constraint; });
+        const bool there = std::any_of(needed.begin(), needed.end(),
+                                       [&](const AddedConstraint& n) { return n.constraint == a.constraint; });
         if (!there) {
           needed.push_back(a);
         }
       }
-      std::sort(needed.begin(), needed.end(), [](const AddedConstraint& a, const AddedConstraint& b) { return a.constraint < b.constraint; });
+      std::sort(needed.begin(), needed.end(),
+                [](const AddedConstraint& a, const AddedConstraint& b) { return a.constraint < b.constraint; });
       if (needed == added) {
         for (const AddedConstraint& a : added) {
           result.added.emplace_back(a.constraint, a.because);
@@ -183,7 +197,8 @@ class Resolver {
     throw Error(ErrorKind::Internal, "the added constraints did not settle");
   }
 
-  std::vector<File> files_of(const std::vector<Pin>& pins, const std::string& exclude_newer, const std::map<std::string, std::vector<std::string>>& hashes) {
+  std::vector<File> files_of(const std::vector<Pin>& pins, const std::string& exclude_newer,
+                             const std::map<std::string, std::vector<std::string>>& hashes) {
     std::vector<std::string> names;
     for (const Pin& pin : pins) {
       names.push_back(pin.name);
@@ -193,8 +208,8 @@ class Resolver {
     for (const Pin& pin : pins) {
       const auto page = pages.find(pin.name);
       const auto wanted = hashes.find(pin.name);
-      files.push_back(choose_file(pin, page == pages.end() ? std::vector<IndexFile>{} : page->second, target_, exclude_newer,
-                                  wanted == hashes.end() ? std::vector<std::string>{} : wanted->second));
+      files.push_back(choose_file(pin, page == pages.end() ? std::vector<IndexFile>{} : page->second, target_,
+                                  exclude_newer, wanted == hashes.end() ? std::vector<std::string>{} : wanted->second));
     }
     complete_sizes(files, client_, store_);
     return files;
@@ -232,14 +247,16 @@ class Resolver {
       }
       const CompileAnswer answer = uv_.compile(compile);
       if (!answer.solved) {
-        Error error(ErrorKind::Conflict, "{} {} has no wheel, and what it says it is built with cannot be had", file.name, file.version);
+        Error error(ErrorKind::Conflict, "{} {} has no wheel, and what it says it is built with cannot be had",
+                    file.name, file.version);
         error.add_cause(answer.explanation);
         throw error;
       }
       std::vector<WheelInput> inputs;
       for (File& tool : files_of(answer.pins, result.exclude_newer, {})) {
         if (tool.sdist) {
-          throw Error(ErrorKind::Unsupported, "building {} {} needs {} {}, which has no wheel either", file.name, file.version, tool.name, tool.version);
+          throw Error(ErrorKind::Unsupported, "building {} {} needs {} {}, which has no wheel either", file.name,
+                      file.version, tool.name, tool.version);
         }
         ensure_blob(tool);
         inputs.push_back({store_.blob_path(tool.sha256), tool.file, tool.sha256, false});
@@ -270,13 +287,13 @@ class Resolver {
 
 }  // namespace
 
-Resolution resolve(const ResolveRequest& request, const Target& target, const config::Config& config, http::Client& client,
-                   store::Store& store, const launch::HostId& id, Events& events) {
+Resolution resolve(const ResolveRequest& request, const Target& target, const config::Config& config,
+                   http::Client& client, store::Store& store, const launch::HostId& id, Events& events) {
   return Resolver(request, target, config, client, store, id, events).resolve();
 }
 
-std::map<Digest, std::string> locate(std::span<const File> files, const std::string& alias, const config::Config& config,
-                                     http::Client& client, store::Store&) {
+std::map<Digest, std::string> locate(std::span<const File> files, const std::string& alias,
+                                     const config::Config& config, http::Client& client, store::Store&) {
   std::set<std::string> names;
   for (const File& file : files) {
     names.insert(file.name);
@@ -294,8 +311,10 @@ std::map<Digest, std::string> locate(std::span<const File> files, const std::str
       }
     }
     if (!urls.contains(file.sha256)) {
-      throw Error(ErrorKind::NotFound, "the index `{}` has no `{}` with SHA-256 {}", alias, file.file, file.sha256.brief())
-          .add_hint(format("it may have been taken back there; `slipway lock --update {}` locks another version", file.name));
+      throw Error(ErrorKind::NotFound, "the index `{}` has no `{}` with SHA-256 {}", alias, file.file,
+                  file.sha256.brief())
+          .add_hint(
+              format("it may have been taken back there; `slipway lock --update {}` locks another version", file.name));
     }
   }
   return urls;

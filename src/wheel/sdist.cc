@@ -3,8 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <toml++/toml.h>
+#include <algorithm>
 
 #include "codec/compress.h"
 #include "codec/sha256.h"
@@ -73,7 +73,8 @@ print(hooks.build_wheel(out))
 
 void give_to(const fs::path& path, const launch::HostId& id) {
   if (::geteuid() == 0) {
-    os::call(::chown, path.c_str(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid)).or_throw("give `{}` to the sandbox", path.string());
+    os::call(::chown, path.c_str(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid))
+        .or_throw("give `{}` to the sandbox", path.string());
   }
 }
 
@@ -85,7 +86,8 @@ std::string read_pyproject(const fs::path& sdist, const std::string& name) {
   codec::TarReader tar(*plain);
   while (const auto entry = tar.next()) {
     const std::size_t slash = entry->path.find('/');
-    if (entry->type == codec::FileType::Regular && slash != std::string::npos && entry->path.substr(slash + 1) == "pyproject.toml") {
+    if (entry->type == codec::FileType::Regular && slash != std::string::npos &&
+        entry->path.substr(slash + 1) == "pyproject.toml") {
       if (entry->size > (1u << 20)) {
         throw Error(ErrorKind::Invalid, "{}: its pyproject.toml is too large", name);
       }
@@ -128,8 +130,8 @@ std::vector<std::string> build_requirements(const fs::path& sdist, const std::st
   }
 }
 
-Built build_sdist(const fs::path& sdist, const std::string& sdist_name, std::span<const WheelInput> tool_wheels, const Target& target,
-                  store::Store& store, const launch::HostId& id, Events& events) {
+Built build_sdist(const fs::path& sdist, const std::string& sdist_name, std::span<const WheelInput> tool_wheels,
+                  const Target& target, store::Store& store, const launch::HostId& id, Events& events) {
   Task task(events, "Building", sdist_name);
   const os::TempDir scratch = store.temp_dir("sdist-");
   const fs::path in = scratch.path() / "in";
@@ -156,7 +158,8 @@ Built build_sdist(const fs::path& sdist, const std::string& sdist_name, std::spa
                     {out, std::string(kInside) + "/out", false}};
   launch::Sandbox sandbox(std::move(options), events);
   const launch::SandboxRun ran =
-      sandbox.run({"/usr/bin/python" + target.python, "-c", kBuild, std::string(kInside) + "/in/" + sdist_name, std::string(kInside) + "/out"},
+      sandbox.run({"/usr/bin/python" + target.python, "-c", kBuild, std::string(kInside) + "/in/" + sdist_name,
+                   std::string(kInside) + "/out"},
                   {{"PYTHONPATH", path}, {"PYTHONDONTWRITEBYTECODE", "1"}});
   if (!ran.status.ok()) {
     Error error(ErrorKind::Invalid, "build {}: {}", sdist_name, ran.status.text());

@@ -46,13 +46,13 @@ std::optional<unsigned> platform_rank(std::string_view platform, const TagTarget
 }
 
 // How installers order the tags of CPython 3.MINOR, best first. Within a group of native wheels the platform decides.
-constexpr unsigned kOwnAbi = 0;       // cp39-cp39-PLATFORM
-constexpr unsigned kOwnAbi3 = 1;      // cp39-abi3-PLATFORM
-constexpr unsigned kOwnNoAbi = 2;     // cp39-none-PLATFORM
-constexpr unsigned kOlderAbi3 = 3;    // cp38-abi3-PLATFORM, cp37-…
-constexpr unsigned kPurePython = 100; // py39-none-PLATFORM, py3-…, py38-…
-constexpr unsigned kOwnAny = 200;     // cp39-none-any
-constexpr unsigned kAny = 201;        // py39-none-any, py3-…, py38-…
+constexpr unsigned kOwnAbi = 0;        // cp39-cp39-PLATFORM
+constexpr unsigned kOwnAbi3 = 1;       // cp39-abi3-PLATFORM
+constexpr unsigned kOwnNoAbi = 2;      // cp39-none-PLATFORM
+constexpr unsigned kOlderAbi3 = 3;     // cp38-abi3-PLATFORM, cp37-…
+constexpr unsigned kPurePython = 100;  // py39-none-PLATFORM, py3-…, py38-…
+constexpr unsigned kOwnAny = 200;      // cp39-none-any
+constexpr unsigned kAny = 201;         // py39-none-any, py3-…, py38-…
 
 /// Behind kPurePython or kAny: the own version, then "py3", then older ones.
 std::optional<unsigned> generic_rank(std::string_view python, const TagTarget& target) {

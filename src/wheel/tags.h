@@ -18,7 +18,8 @@ struct TagTarget {
 TagTarget tag_target(std::string_view python, std::string_view glibc);
 
 /// How well a wheel fits x86_64 Linux: smaller is better; nullopt when it does not run there. The order is that of
-/// installers: own ABI before abi3 before none, newer Python tags before older, newer manylinux before older before `any`.
+/// installers: own ABI before abi3 before none, newer Python tags before older, newer manylinux before older before
+/// `any`.
 /// @source PEP 425 "Compressed Tag Sets"; PEP 600
 std::optional<unsigned> tag_rank(const WheelName& wheel, const TagTarget& target);
 

@@ -26,7 +26,8 @@ constexpr const char* kInside = "/mnt/slipway";
 
 void give_to(const fs::path& path, const launch::HostId& id) {
   if (::geteuid() == 0) {
-    os::call(::chown, path.c_str(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid)).or_throw("give `{}` to the sandbox", path.string());
+    os::call(::chown, path.c_str(), static_cast<uid_t>(id.uid), static_cast<gid_t>(id.gid))
+        .or_throw("give `{}` to the sandbox", path.string());
   }
 }
 
@@ -45,8 +46,8 @@ std::string lines_of(const std::vector<std::string>& lines) { return join(lines,
 
 }  // namespace
 
-Uv::Uv(const Target& target, const config::Config& config, http::Client& client, store::Store& store, const launch::HostId& id,
-       Events& events)
+Uv::Uv(const Target& target, const config::Config& config, http::Client& client, store::Store& store,
+       const launch::HostId& id, Events& events)
     : target_(target), config_(config), client_(client), store_(store), id_(id), events_(events) {
   wheel_.name = "uv";
   wheel_.version = kVersion;
@@ -108,11 +109,17 @@ CompileAnswer Uv::compile(const CompileRequest& request) {
   options.id = id_;
   options.network = launch::Network::Host;
   options.emulate_ownership = false;
-  options.mounts = {{io, std::string(kInside) + "/io", false}, {cache, std::string(kInside) + "/cache", false}, {program_.parent_path(), std::string(kInside) + "/bin", true}};
-  std::map<std::string, std::string> env = {
-      {"UV_CACHE_DIR", std::string(kInside) + "/cache"}, {"UV_NO_CONFIG", "1"},   {"UV_PYTHON_DOWNLOADS", "never"},
-      {"UV_NO_PROGRESS", "1"},   {"UV_LINK_MODE", "copy"}, {"NO_COLOR", "1"},
-      {"UV_HTTP_TIMEOUT", "60"}, {"UV_EXCLUDE_NEWER", request.exclude_newer}};
+  options.mounts = {{io, std::string(kInside) + "/io", false},
+                    {cache, std::string(kInside) + "/cache", false},
+                    {program_.parent_path(), std::string(kInside) + "/bin", true}};
+  std::map<std::string, std::string> env = {{"UV_CACHE_DIR", std::string(kInside) + "/cache"},
+                                            {"UV_NO_CONFIG", "1"},
+                                            {"UV_PYTHON_DOWNLOADS", "never"},
+                                            {"UV_NO_PROGRESS", "1"},
+                                            {"UV_LINK_MODE", "copy"},
+                                            {"NO_COLOR", "1"},
+                                            {"UV_HTTP_TIMEOUT", "60"},
+                                            {"UV_EXCLUDE_NEWER", request.exclude_newer}};
   const std::vector<std::string>& indexes = config::require_python(config_, request.alias);
   env["UV_DEFAULT_INDEX"] = indexes.front();
   for (std::size_t i = 1; i < indexes.size(); ++i) {
@@ -122,16 +129,19 @@ CompileAnswer Uv::compile(const CompileRequest& request) {
     options.mounts.push_back({fs::canonical(config_.ca_file), std::string(kInside) + "/ca.pem", true});
     env["SSL_CERT_FILE"] = std::string(kInside) + "/ca.pem";
   }
-  for (const auto& [name, value] : {std::pair{"HTTP_PROXY", config_.http_proxy}, {"HTTPS_PROXY", config_.https_proxy}, {"NO_PROXY", config_.no_proxy}}) {
+  for (const auto& [name, value] : {std::pair{"HTTP_PROXY", config_.http_proxy},
+                                    {"HTTPS_PROXY", config_.https_proxy},
+                                    {"NO_PROXY", config_.no_proxy}}) {
     if (!value.empty()) {
       env[name] = value;
     }
   }
   launch::Sandbox sandbox(std::move(options), events_);
-  const launch::SandboxRun ran = sandbox.run(
-      {std::string(kInside) + "/bin/uv", "pip", "compile", "--python", "/usr/bin/python" + target_.python, "--no-header", "--annotation-style", "split",
-       "--constraints", "constraints.txt", "--output-file", "out.txt", "--quiet", "requirements.in"},
-      env, std::string(kInside) + "/io");
+  const launch::SandboxRun ran =
+      sandbox.run({std::string(kInside) + "/bin/uv", "pip", "compile", "--python", "/usr/bin/python" + target_.python,
+                   "--no-header", "--annotation-style", "split", "--constraints", "constraints.txt", "--output-file",
+                   "out.txt", "--quiet", "requirements.in"},
+                  env, std::string(kInside) + "/io");
   CompileAnswer answer;
   if (ran.status.ok()) {
     answer.solved = true;
@@ -139,7 +149,8 @@ CompileAnswer Uv::compile(const CompileRequest& request) {
     return answer;
   }
   answer.explanation = without_noise(ran.output);
-  if (answer.explanation.find("No solution found") == std::string::npos && answer.explanation.find("unsatisfiable") == std::string::npos) {
+  if (answer.explanation.find("No solution found") == std::string::npos &&
+      answer.explanation.find("unsatisfiable") == std::string::npos) {
     Error error(ErrorKind::Unavailable, "resolve the Python requirements: uv ended with {}", ran.status.text());
     for (const std::string_view line : split(trim(answer.explanation), '\n')) {
       error.add_cause(printable(trim(line)));

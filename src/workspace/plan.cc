@@ -11,7 +11,8 @@ namespace slip::workspace {
 namespace {
 
 std::filesystem::path absolute(const std::string& source, const std::filesystem::path& folder) {
-  return (std::filesystem::path(source).is_absolute() ? std::filesystem::path(source) : folder / source).lexically_normal();
+  return (std::filesystem::path(source).is_absolute() ? std::filesystem::path(source) : folder / source)
+      .lexically_normal();
 }
 
 void add_mount(std::vector<launch::Mount>& mounts, launch::Mount mount) {
@@ -61,7 +62,8 @@ launch::Mount parse_mount(const std::string& text, const std::filesystem::path& 
     parts.pop_back();
   }
   if (parts.size() != 2 || parts[0].empty() || !parts[1].starts_with('/')) {
-    throw Error(ErrorKind::Usage, "`{}` is not a mount: write SOURCE:TARGET, SOURCE:TARGET:ro or SOURCE:TARGET:rw", text);
+    throw Error(ErrorKind::Usage, "`{}` is not a mount: write SOURCE:TARGET, SOURCE:TARGET:ro or SOURCE:TARGET:rw",
+                text);
   }
   mount.source = absolute(std::string(parts[0]), folder);
   mount.target = std::string(parts[1]);
@@ -78,7 +80,8 @@ void prepare_mounts(const launch::LaunchPlan& plan, const std::filesystem::path&
       os::make_dirs(mount.source);
       continue;
     }
-    throw Error(ErrorKind::NotFound, "mount `{}` at `{}`: there is no such file or folder", mount.source.string(), mount.target)
+    throw Error(ErrorKind::NotFound, "mount `{}` at `{}`: there is no such file or folder", mount.source.string(),
+                mount.target)
         .add_hint(format("make it, or change the mount in slipway.yaml"));
   }
 }

@@ -13,8 +13,8 @@ namespace slip::workspace {
 /// What a person asked for on top of the spec.
 struct RunOptions {
   std::vector<std::string> command;
-  std::vector<launch::Mount> mounts;         ///< take the place of the spec's at the same target
-  std::map<std::string, std::string> env;    ///< win over the image's
+  std::vector<launch::Mount> mounts;       ///< take the place of the spec's at the same target
+  std::map<std::string, std::string> env;  ///< win over the image's
 };
 
 /// The launch plan of `slipway run`: the image's root, the spec's mounts and limits, the command; a home that is gone
