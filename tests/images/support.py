@@ -79,6 +79,15 @@ class Case(unittest.TestCase):
         return result
 
 
+def checked(*command, **more):
+    """Runs another program; when it fails, the test says with what words."""
+    done = subprocess.run([str(word) for word in command], capture_output=True, **more)
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace")[-3000:]
+        raise AssertionError(f"{command[0]} ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
 def remove_tree(path):
     subprocess.run(["chmod", "-R", "u+rwx", str(path)], stderr=subprocess.DEVNULL, check=False)
     shutil.rmtree(path, ignore_errors=True)
