@@ -34,7 +34,7 @@ test: deps-test
 
 install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
-	@tools/write-config "$(DESTDIR)$(abspath $(PREFIX))/bin/slipway"
+	@[ -n "$(DESTDIR)" ] || tools/write-config "$(abspath $(PREFIX))/bin/slipway"
 
 format:
 	git ls-files '*.cc' '*.h' | xargs clang-format-19 -i

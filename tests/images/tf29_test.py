@@ -3,6 +3,9 @@
 import json
 import pathlib
 import shutil
+import subprocess
+import threading
+import time
 import unittest
 
 import support
@@ -16,8 +19,32 @@ class Tf29(support.Case):
         self.folder = self.dir / "tf29"
         shutil.copytree(EXAMPLE, self.folder, ignore=shutil.ignore_patterns("output"))
 
+    def built_with_peak(self):
+        """What the build says, and the most memory (KiB) that slipway itself held: its children have their own."""
+        process = subprocess.Popen([support.SLIPWAY, "build", "--json"], cwd=self.folder, env=self.env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        peak = 0
+
+        def watch():
+            nonlocal peak
+            try:
+                while True:
+                    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+                    peak = max(peak, int(status.split("VmHWM:")[1].split()[0]))
+                    time.sleep(0.02)
+            except (OSError, IndexError):
+                pass  # it has ended
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        out, err = process.communicate(timeout=support.TIMEOUT)
+        watcher.join()
+        self.assertEqual(process.returncode, 0, err)
+        return json.loads(out), peak
+
     def test_digest_and_main_job(self):
-        record = self.slipway("build", "--json", cwd=self.folder).json()
+        record, peak = self.built_with_peak()
+        self.assertLess(peak, 256 * 1024, "resident KiB at the most")
         self.assertEqual(record["digest"], (EXAMPLE / "image.digest").read_text().strip())
         self.assertLessEqual(len(record["layers"]), 40)
 
