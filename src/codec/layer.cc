@@ -187,6 +187,14 @@ bool same_content(const LayerItem& a, const LayerItem& b) {
   return one != nullptr && two != nullptr && one->crc32 == two->crc32;
 }
 
+/// True when an item is stored under `name`; `items` are sorted by stored name.
+bool holds(const std::vector<LayerItem>& items, const std::string& name) {
+  const auto at = std::lower_bound(items.begin(), items.end(), name, [](const LayerItem& item, const std::string& n) {
+    return stored_name(item.entry) < n;
+  });
+  return at != items.end() && stored_name(at->entry) == name;
+}
+
 }  // namespace
 
 std::string encoder_id() { return "gzip-members/1 " + deflater_id(); }
@@ -211,6 +219,10 @@ void sort_items(std::vector<LayerItem>& items) {
   std::vector<LayerItem> kept;
   kept.reserve(items.size());
   for (LayerItem& item : items) {
+    // A file "a" and a folder "a/" need not be neighbours: "a-b" stands between them.
+    if (item.entry.type == FileType::Directory && holds(kept, item.entry.path)) {
+      throw Error(ErrorKind::Conflict, "`/{}` is both a folder and a file", item.entry.path);
+    }
     if (!kept.empty() && kept.back().entry.path == item.entry.path) {
       if (same_folder(kept.back(), item) || same_content(kept.back(), item)) {
         continue;

@@ -155,6 +155,10 @@ TEST_F(LayerTest, RefusesUnsortedAndDoubleItems) {
   std::vector<LayerItem> same = {text("a", "1"), text("a", "1"), folder("d"), folder("d")};
   sort_items(same);
   EXPECT_EQ(same.size(), 2U);
+  std::vector<LayerItem> both = {folder("a"), text("a", "1")};
+  EXPECT_THROW(sort_items(both), Error);
+  std::vector<LayerItem> apart = {folder("a"), text("a-b", "1"), text("a", "1")};
+  EXPECT_THROW(sort_items(apart), Error) << "`a-b` stands between `a` and `a/`";
 }
 
 TEST_F(LayerTest, AFileThatChangedItsSizeIsAnError) {

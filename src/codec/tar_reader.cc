@@ -162,6 +162,8 @@ struct TarReader::State {
       over.gid = decimal<std::uint64_t>(value);
     } else if (key == "mtime") {
       over.mtime = decimal<std::int64_t>(value);
+    } else if (key.starts_with("GNU.sparse.")) {
+      fail("a sparse file: what the archive holds of it is not its content");
     } else if (key.starts_with(kXattr)) {
       over.xattrs[std::string(key.substr(kXattr.size()))] = std::string(value);
     }
@@ -216,6 +218,14 @@ struct TarReader::State {
     return static_cast<std::uint32_t>(value);
   }
 
+  /// ustar has seven octal digits, and PAX no record for more; Linux needs 12 and 20 bits.
+  std::uint32_t device(std::uint64_t value) const {
+    if (value > 07777777) {
+      fail("a device number is too large");
+    }
+    return static_cast<std::uint32_t>(value);
+  }
+
   std::optional<TarEntry> entry_from(const Block& block, const Overrides& over) {
     std::string name(field(block, 0, 100));
     const bool ustar = std::memcmp(block.data() + 257, "ustar", 5) == 0;
@@ -239,8 +249,8 @@ struct TarReader::State {
     entry.size = entry.type == FileType::Regular ? size : 0;
     entry.xattrs = over.xattrs;
     if (entry.type == FileType::CharDevice || entry.type == FileType::BlockDevice) {
-      entry.dev_major = narrow(number(block, 329, 8));
-      entry.dev_minor = narrow(number(block, 337, 8));
+      entry.dev_major = device(number(block, 329, 8));
+      entry.dev_minor = device(number(block, 337, 8));
     }
     if (size > limits.max_entry_size || (total += size) > limits.max_total_size) {
       fail(format("entry `{}` is too large", printable(name)));

@@ -1,6 +1,7 @@
 #include "codec/zip.h"
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "codec/compress.h"
@@ -141,13 +142,18 @@ std::uint64_t data_offset(const Reader& in, std::uint64_t local, std::string_vie
   return local + 30 + in.u16(local + 26) + in.u16(local + 28);
 }
 
-void refuse_overlaps(const Reader& in, std::vector<ZipEntry> entries, std::uint64_t end) {
-  std::sort(entries.begin(), entries.end(),
-            [](const ZipEntry& a, const ZipEntry& b) { return a.data_offset < b.data_offset; });
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    const std::uint64_t limit = i + 1 < entries.size() ? entries[i + 1].data_offset : end;
-    if (entries[i].data_offset > limit || entries[i].compressed_size > limit - entries[i].data_offset) {
-      in.fail(format("entry `{}` overlaps what follows it", printable(entries[i].name)));
+/// Each entry, local header and data, must end where the next one's local header begins; `locals` are the headers'
+/// offsets, one an entry.
+void refuse_overlaps(const Reader& in, const std::vector<ZipEntry>& entries, const std::vector<std::uint64_t>& locals,
+                     std::uint64_t end) {
+  std::vector<std::size_t> order(entries.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return locals[a] < locals[b]; });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    const ZipEntry& entry = entries[order[i]];
+    const std::uint64_t limit = i + 1 < order.size() ? locals[order[i + 1]] : end;
+    if (entry.data_offset > limit || entry.compressed_size > limit - entry.data_offset) {
+      in.fail(format("entry `{}` overlaps what follows it", printable(entry.name)));
     }
   }
 }
@@ -172,6 +178,7 @@ std::vector<ZipEntry> read_zip(const ReadAt& read, std::uint64_t size, const std
   }
   std::vector<ZipEntry> entries;
   entries.reserve(static_cast<std::size_t>(directory.entries));
+  std::vector<std::uint64_t> locals;
   std::set<std::string> seen;
   std::uint64_t at = directory.offset;
   std::uint64_t total = 0;
@@ -211,9 +218,10 @@ std::vector<ZipEntry> read_zip(const ReadAt& read, std::uint64_t size, const std
       in.fail(format("entry `{}` stands in it twice", printable(text)));
     }
     entries.push_back(std::move(entry));
+    locals.push_back(local);
     at += 46 + name_size + extra_size + in.u16(at + 32);
   }
-  refuse_overlaps(in, entries, directory.offset);
+  refuse_overlaps(in, entries, locals, directory.offset);
   return entries;
 }
 

@@ -10,6 +10,7 @@
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "wheel/dist_info.h"
 
 namespace slip::wheel {
 namespace {
@@ -21,25 +22,9 @@ constexpr std::uint64_t kStreamed = 4u << 20;  // compressed bytes from which on
 /// path → base64 SHA-256 of the wheel's own RECORD.
 std::map<std::string, std::string> record_hashes(std::string_view record) {
   std::map<std::string, std::string> hashes;
-  for (const std::string_view raw : split(record, '\n')) {
-    const std::string_view line = trim(raw);
-    const std::size_t last = line.rfind(',');
-    const std::size_t second =
-        last == std::string_view::npos || last == 0 ? std::string_view::npos : line.rfind(',', last - 1);
-    if (second == std::string_view::npos) {
-      continue;
-    }
-    std::string path(line.substr(0, second));
-    if (path.size() >= 2 && path.front() == '"' && path.back() == '"') {
-      path = path.substr(1, path.size() - 2);
-    }
-    std::string_view hash = line.substr(second + 1, last - second - 1);
-    if (hash.starts_with("sha256=")) {
-      hash.remove_prefix(7);
-      while (hash.ends_with('=')) {
-        hash.remove_suffix(1);
-      }
-      hashes[path] = std::string(hash);
+  for (const RecordRow& row : parse_record(record)) {
+    if (row.hash.starts_with("sha256=")) {
+      hashes[row.path] = row.hash.substr(7, row.hash.find_last_not_of('=') - 6);
     }
   }
   return hashes;

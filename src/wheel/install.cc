@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "wheel/archive.h"
+#include "wheel/dist_info.h"
 #include "wheel/wheel.h"
 
 namespace slip::wheel {
@@ -35,65 +36,11 @@ LayerItem file_item(const std::string& path, std::uint64_t size, bool program) {
   return item;
 }
 
-/// One command of entry_points.txt. @source PyPA entry-points specification
-struct EntryPoint {
-  std::string name;
-  std::string module;
-  std::string object;
-};
-
-std::vector<EntryPoint> entry_points(const std::string& text, const std::string& file) {
-  std::vector<EntryPoint> found;
-  bool scripts = false;
-  for (const std::string_view raw : split(text, '\n')) {
-    const std::string_view line = trim(raw.substr(0, raw.find('#')));
-    if (line.starts_with('[')) {
-      scripts = line == "[console_scripts]" || line == "[gui_scripts]";
-      continue;
-    }
-    const std::size_t equals = line.find('=');
-    if (!scripts || equals == std::string_view::npos) {
-      continue;
-    }
-    const std::string_view name = trim(line.substr(0, equals));
-    std::string_view target = trim(line.substr(equals + 1));
-    target = trim(target.substr(0, target.find('[')));
-    const std::size_t colon = target.find(':');
-    const bool bad_name = name.empty() || name.find('/') != std::string_view::npos || name == "." || name == ".." ||
-                          name == "python" || name == "python3";
-    const auto plain = [](std::string_view word) {
-      return !word.empty() && std::all_of(word.begin(), word.end(), [](char c) {
-        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.';
-      });
-    };
-    if (bad_name || colon == std::string_view::npos || !plain(trim(target.substr(0, colon))) ||
-        !plain(trim(target.substr(colon + 1)))) {
-      throw Error(ErrorKind::Invalid, "{}: the entry point `{}` is not allowed", file, printable(line));
-    }
-    found.push_back(
-        {std::string(name), std::string(trim(target.substr(0, colon))), std::string(trim(target.substr(colon + 1)))});
-  }
-  std::sort(found.begin(), found.end(), [](const EntryPoint& a, const EntryPoint& b) { return a.name < b.name; });
-  return found;
-}
-
 std::string launcher(const EntryPoint& point, const Target& target) {
   const std::string first = point.object.substr(0, point.object.find('.'));
   return format(
       "#!{}/bin/python\nimport sys\n\nfrom {} import {}\n\nif __name__ == \"__main__\":\n    sys.exit({}())\n",
       target.prefix, point.module, first, point.object);
-}
-
-/// A field of RECORD.
-std::string csv(const std::string& text) {
-  if (text.find_first_of(",\"\n") == std::string::npos) {
-    return text;
-  }
-  std::string out = "\"";
-  for (const char c : text) {
-    out += c == '"' ? "\"\"" : std::string(1, c);
-  }
-  return out + "\"";
 }
 
 class Installer {
@@ -110,7 +57,7 @@ class Installer {
       add_entry(entry);
     }
     for (const EntryPoint& point :
-         entry_points(archive_.text(archive_.dist_info + "/entry_points.txt", wheel_.file), wheel_.file)) {
+         parse_entry_points(archive_.text(archive_.dist_info + "/entry_points.txt", wheel_.file), wheel_.file)) {
       const std::string path = target_.prefix.substr(1) + "/bin/" + point.name;
       if (!paths_.contains(path)) {
         add_text(path, launcher(point, target_), true);
@@ -165,7 +112,7 @@ class Installer {
 
   void add_text(const std::string& path, std::string text, bool program) {
     LayerItem item = file_item(path, text.size(), program);
-    made_[path] = format("sha256={},{}", base64url(codec::sha256(text)), text.size());
+    made_[path] = text;
     if (!text.empty()) {
       item.content = codec::InlineContent{std::move(text)};
     }
@@ -183,35 +130,30 @@ class Installer {
 
   /// @source PyPA recording-installed-packages "The RECORD file"
   void add_record() {
-    std::map<std::string, std::string> lines;
-    const std::string old = archive_.text(archive_.dist_info + "/RECORD", wheel_.file);
-    for (const std::string_view raw : split(old, '\n')) {
-      const std::string_view line = trim(raw);
-      const std::size_t last = line.rfind(',');
-      const std::size_t second =
-          last == std::string_view::npos || last == 0 ? std::string_view::npos : line.rfind(',', last - 1);
-      if (second == std::string_view::npos) {
-        continue;
-      }
-      std::string path(line.substr(0, second));
-      if (path.size() >= 2 && path.front() == '"' && path.back() == '"') {
-        path = path.substr(1, path.size() - 2);
-      }
-      const auto moved = originals_.find(path);
+    std::map<std::string, RecordRow> rows;
+    const auto add = [&](const std::string& path, std::string hash, std::string size) {
+      const std::string name = relative(path);
+      rows[name] = {name, std::move(hash), std::move(size)};
+    };
+    for (const auto& [entry, path] : originals_) {
+      add(path, "", "");  // also what the wheel's own RECORD forgot
+    }
+    for (RecordRow& row : parse_record(archive_.text(archive_.dist_info + "/RECORD", wheel_.file))) {
+      const auto moved = originals_.find(row.path);
       if (moved != originals_.end()) {
-        lines[relative(moved->second)] = std::string(line.substr(second + 1));
+        add(moved->second, std::move(row.hash), std::move(row.size));
       }
     }
-    for (const auto& [path, hash] : made_) {
-      lines[relative(path)] = hash;
+    for (const auto& [path, text] : made_) {
+      add(path, "sha256=" + base64url(codec::sha256(text)), std::to_string(text.size()));
     }
-    const std::string own = archive_.dist_info + "/RECORD";
-    lines[own] = ",";
+    const std::string own = site_ + "/" + archive_.dist_info + "/RECORD";
+    add(own, "", "");
     std::string text;
-    for (const auto& [path, rest] : lines) {
-      text += csv(path) + "," + rest + "\n";
+    for (const auto& [path, row] : rows) {
+      text += record_line(row);
     }
-    LayerItem item = file_item(site_ + "/" + own, text.size(), false);
+    LayerItem item = file_item(own, text.size(), false);
     item.content = codec::InlineContent{std::move(text)};
     push(std::move(item));
   }
@@ -236,7 +178,7 @@ class Installer {
   std::vector<LayerItem> items_;
   std::set<std::string> paths_;
   std::map<std::string, std::string> originals_;  ///< entry → path
-  std::map<std::string, std::string> made_;       ///< path → "sha256=…,size"
+  std::map<std::string, std::string> made_;       ///< path → content
 };
 
 LayerItem link_item(const std::string& path, const std::string& target) {
@@ -322,17 +264,7 @@ std::vector<std::string> top_level_modules(const WheelInput& wheel) {
 
 std::vector<std::string> required_names(const WheelInput& wheel) {
   const Archive archive = open_wheel(wheel);
-  std::set<std::string> names;
-  const std::string metadata = archive.text(archive.dist_info + "/METADATA", wheel.file);
-  for (const std::string_view line : split(metadata, '\n')) {
-    if (trim(line).empty()) {
-      break;  // the description follows
-    }
-    if (line.starts_with("Requires-Dist:")) {
-      names.insert(requirement_name(line.substr(14)));
-    }
-  }
-  return {names.begin(), names.end()};
+  return parse_required_names(archive.text(archive.dist_info + "/METADATA", wheel.file));
 }
 
 }  // namespace slip::wheel
