@@ -109,7 +109,7 @@ class Builder final : public YAML::EventHandler {
       frame.key = std::move(node);
       frame.has_key = true;
     } else {
-      frame.node.members.emplace_back(std::move(frame.key), std::move(node));
+      frame.node.members.push_back({std::move(frame.key), std::move(node)});
       frame.has_key = false;
     }
   }
@@ -117,11 +117,11 @@ class Builder final : public YAML::EventHandler {
     if (key.kind != Node::Kind::Scalar) {
       throw error_at(source_, key.place, 1, "a key must be a word");
     }
-    if (const auto first = std::find_if(map.members.begin(), map.members.end(),
-                                        [&](const auto& m) { return m.first.text == key.text; });
+    if (const auto first =
+            std::find_if(map.members.begin(), map.members.end(), [&](const auto& m) { return m.key.text == key.text; });
         first != map.members.end()) {
       throw error_at(source_, key.place, key.text.size(),
-                     format("`{}` is given twice, first in line {}", key.text, first->first.place.line));
+                     format("`{}` is given twice, first in line {}", key.text, first->key.place.line));
     }
   }
 
@@ -136,8 +136,8 @@ class Builder final : public YAML::EventHandler {
 }  // namespace
 
 const Node* Node::find(std::string_view key) const {
-  const auto at = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.first.text == key; });
-  return at == members.end() ? nullptr : &at->second;
+  const auto at = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.key.text == key; });
+  return at == members.end() ? nullptr : &at->value;
 }
 
 Node* Node::find(std::string_view key) { return const_cast<Node*>(std::as_const(*this).find(key)); }

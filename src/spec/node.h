@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "spec/source.h"
@@ -12,17 +11,23 @@ namespace slip::spec {
 /// A YAML value with its place. Scalars keep their text: `3.10` is "3.10", and what it means is the key table's matter.
 struct Node {
   enum class Kind : std::uint8_t { Null, Scalar, List, Map };
+  struct Member;
   Kind kind = Kind::Null;
   bool quoted = false;  ///< of a scalar: it stood in quotes or in a block
   std::string text;
-  std::vector<Node> items;                     ///< of a list
-  std::vector<std::pair<Node, Node>> members;  ///< of a map, in the order written; keys are distinct scalars
+  std::vector<Node> items;      ///< of a list
+  std::vector<Member> members;  ///< of a map, in the order written; keys are distinct scalars
   Place place;
 
   [[nodiscard]] const Node* find(std::string_view key) const;
   [[nodiscard]] Node* find(std::string_view key);
   /// Where the first byte of a scalar's text stands: behind the opening quote.
   [[nodiscard]] Place text_place() const;
+};
+
+struct Node::Member {
+  Node key;
+  Node value;
 };
 
 /// What a spec may cost.

@@ -25,7 +25,7 @@ Node merged(const Node& base, const Node& variant) {
   for (const auto& [key, value] : variant.members) {
     Node* there = result.find(key.text);
     if (there == nullptr) {
-      result.members.emplace_back(key, value);
+      result.members.push_back({key, value});
       continue;
     }
     if (value.kind == Node::Kind::Map && there->kind == Node::Kind::Map && !value.members.empty()) {
@@ -33,7 +33,7 @@ Node merged(const Node& base, const Node& variant) {
         if (Node* old = there->find(inner_key.text)) {
           *old = inner;
         } else {
-          there->members.emplace_back(inner_key, inner);
+          there->members.push_back({inner_key, inner});
         }
       }
     } else {
@@ -405,8 +405,8 @@ class Binder {
     return node == nullptr ? kNone : node->items;
   }
   [[nodiscard]] const std::vector<Node>& items(std::string_view key) const { return items(root_, key); }
-  [[nodiscard]] const std::vector<std::pair<Node, Node>>& members(std::string_view key) const {
-    static const std::vector<std::pair<Node, Node>> kNone;
+  [[nodiscard]] const std::vector<Node::Member>& members(std::string_view key) const {
+    static const std::vector<Node::Member> kNone;
     const Node* node = value(key);
     return node == nullptr ? kNone : node->members;
   }
@@ -442,7 +442,7 @@ const Node& find_variant(const Node& root, const std::string& file, const std::s
 }
 
 Node without(Node root, std::string_view key) {
-  std::erase_if(root.members, [&](const auto& m) { return m.first.text == key; });
+  std::erase_if(root.members, [&](const auto& m) { return m.key.text == key; });
   return root;
 }
 
