@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "core/error.h"
+#include "deb/java_keystore.h"
 #include "os/file.h"
 
 namespace slip::deb {
@@ -30,7 +31,7 @@ constexpr std::array kTable = {
     Row{"var/lib/dbus/machine-id", Rule::Drop, "random"},
     Row{"etc/ssl/private/ssl-cert-snakeoil.key", Rule::Drop, "random; a secret must not be shared by an image"},
     Row{"etc/ssl/certs/ssl-cert-snakeoil.pem", Rule::Drop, "random, goes with its key"},
-    Row{"etc/ssl/certs/java/cacerts", Rule::Refuse, "a key store full of the current time"},
+    Row{"etc/ssl/certs/java/cacerts", Rule::Keystore, "a key store full of the current time"},
     Row{"var/cache/man/**", Rule::Drop, "an index with times in it; the folder stays"},
     Row{"var/cache/fontconfig/**", Rule::Drop, "random identifiers and folder times"},
     Row{"usr/share/fonts/.uuid", Rule::Drop, "random"},
@@ -123,6 +124,10 @@ LayerItem item_of(const launch::Sandbox::Change& change, Rule rule) {
   item.entry.mode &= ~06000U;
   if (rule == Rule::Empty) {
     item.entry.size = 0;
+  } else if (rule == Rule::Keystore) {
+    std::string bytes = normalised_keystore(os::read_file(change.content), "/" + item.entry.path);
+    item.entry.size = bytes.size();
+    item.content = codec::InlineContent{std::move(bytes)};
   } else if (item.entry.size > 0) {
     item.content = codec::FileContent{change.content};
   }

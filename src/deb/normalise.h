@@ -13,9 +13,10 @@ namespace slip::deb {
 /// What a path that scripts wrote becomes in the image.
 enum class Rule : std::uint8_t {
   Keep,
-  Drop,    ///< not in the image
-  Empty,   ///< the file is there and empty
-  Refuse,  ///< data made at install time: an error that names the package's folder
+  Drop,      ///< not in the image
+  Empty,     ///< the file is there and empty
+  Keystore,  ///< Java's certificates: without the times at which they were put in
+  Refuse,    ///< data made at install time: an error that names the package's folder
 };
 /// The rule for a path ("etc/machine-id"), from the one table of normalise.cc.
 Rule rule_for(std::string_view path);
