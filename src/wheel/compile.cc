@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -213,13 +214,17 @@ std::vector<std::vector<LayerItem>> compile(std::span<const WheelInput> wheels, 
                                             store::Store& store, const launch::HostId& id, Events& events) {
   std::vector<std::vector<Source>> sources(wheels.size());
   std::vector<Job> jobs;
-  Task task(events, "Unpacking", counted(wheels.size(), "wheel"));
-  const std::vector<std::size_t> order = largest_first(wheels);
-  parallel_for(order.size(), 0, [&](std::size_t n) {
-    unpack(wheels[order[n]], store, id);
-    sources[order[n]] = sources_of(wheels[order[n]], target);
-  });
-  task.succeed();
+  {
+    Task task(events, "Unpacking", counted(wheels.size(), "wheel"));
+    std::atomic<std::size_t> done = 0;
+    const std::vector<std::size_t> order = largest_first(wheels);
+    parallel_for(order.size(), 0, [&](std::size_t n) {
+      unpack(wheels[order[n]], store, id);
+      sources[order[n]] = sources_of(wheels[order[n]], target);
+      task.progress(++done, wheels.size());
+    });
+    task.succeed();
+  }
   for (std::size_t i = 0; i < wheels.size(); ++i) {
     if (!store.find_tree(tree_key(wheels[i], target))) {
       jobs.push_back({i, sources[i]});
