@@ -65,6 +65,7 @@ TEST(Text, SplitsTrimsAndShowsForeignBytes) {
   EXPECT_EQ(trim(" \tx y\r\n"), "x y");
   EXPECT_EQ(printable("ok\x1b[0m\xff\xc3\xa9"), "ok\\x1b[0m\\xff\xc3\xa9");
   EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(printable("\xc2\x9b[2J\xc2\xa0"), "\\xc2\\x9b[2J\xc2\xa0") << "a control sequence in one character";
   EXPECT_EQ(human_size(999), "999 B");
   EXPECT_EQ(human_size(999'999), "1.0 MB");
   EXPECT_EQ(human_size(511'733'572), "511.7 MB");

@@ -3,14 +3,15 @@
 #include <array>
 
 #include "core/format.h"
+#include "core/utf8.h"
 
 namespace slip {
 namespace {
 
 bool blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-/// Length of the valid UTF-8 sequence at the front of `s`; 0 when there is none (RFC 3629: no overlong forms,
-/// no surrogates, at most U+10FFFF).
+}  // namespace
+
 std::size_t utf8_length(std::string_view s) noexcept {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
   const unsigned char first = at(0);
@@ -40,8 +41,6 @@ std::size_t utf8_length(std::string_view s) noexcept {
   const bool beyond = first == 0xf4 && at(1) > 0x8f;
   return overlong || surrogate || beyond ? 0 : n;
 }
-
-}  // namespace
 
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
@@ -134,7 +133,10 @@ std::string printable(std::string_view foreign) {
   while (!foreign.empty()) {
     const std::size_t n = utf8_length(foreign);
     const auto first = static_cast<unsigned char>(foreign.front());
-    if (n == 0 || first < 0x20 || first == 0x7f) {
+    // U+0080 to U+009F are control characters too: U+009B starts a sequence that terminals obey.
+    const bool control =
+        first < 0x20 || first == 0x7f || (n == 2 && first == 0xc2 && static_cast<unsigned char>(foreign[1]) < 0xa0);
+    if (n == 0 || control) {
       out += format("\\x{:02x}", static_cast<unsigned>(first));
       foreign.remove_prefix(1);
       continue;
