@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "core/utf8.h"
+
 namespace slip::spec {
 namespace {
 
@@ -154,6 +156,15 @@ Node read_yaml(const SourceText& source, const Limits& limits) {
   }
   if (const std::size_t zero = source.text.find('\0'); zero != std::string_view::npos) {
     throw Error(ErrorKind::Invalid, "{}: a zero byte at offset {}: this is no text", source.file, zero);
+  }
+  for (std::string_view rest = source.text; !rest.empty();) {
+    const std::size_t length = utf8_length(rest);
+    if (length == 0) {
+      throw Error(ErrorKind::Invalid, "{}: the byte at offset {} is no UTF-8", source.file,
+                  source.text.size() - rest.size())
+          .add_hint("save the file as UTF-8");
+    }
+    rest.remove_prefix(length);
   }
   std::istringstream stream{std::string(source.text)};
   Builder builder(source, limits);
