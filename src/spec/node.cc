@@ -137,6 +137,13 @@ class Builder final : public YAML::EventHandler {
 
 }  // namespace
 
+Node::Node() = default;
+Node::Node(const Node&) = default;
+Node::Node(Node&&) noexcept = default;
+Node& Node::operator=(const Node&) = default;
+Node& Node::operator=(Node&&) noexcept = default;
+Node::~Node() = default;
+
 const Node* Node::find(std::string_view key) const {
   const auto at = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.first.text == key; });
   return at == members.end() ? nullptr : &at->second;

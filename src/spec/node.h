@@ -12,6 +12,13 @@ namespace slip::spec {
 /// A YAML value with its place. Scalars keep their text: `3.10` is "3.10", and what it means is the key table's matter.
 struct Node {
   enum class Kind : std::uint8_t { Null, Scalar, List, Map };
+  // Out of line: within the class its own members are not complete yet, and clang asks for them.
+  Node();
+  Node(const Node&);
+  Node(Node&&) noexcept;
+  Node& operator=(const Node&);
+  Node& operator=(Node&&) noexcept;
+  ~Node();
   Kind kind = Kind::Null;
   bool quoted = false;  ///< of a scalar: it stood in quotes or in a block
   std::string text;
