@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "core/utf8.h"
 
 namespace slip {
 namespace {
@@ -56,6 +57,16 @@ TEST(Suggest, FindsTheNearestWordOnly) {
   EXPECT_EQ(nearest("kubernetes", known), std::nullopt);
   EXPECT_EQ(edit_distance("", "abc"), 3U);
   EXPECT_EQ(edit_distance("ab", "ba"), 1U);
+}
+
+TEST(Text, TheFirstByteThatIsNoText) {
+  EXPECT_FALSE(first_non_text("a\tb\r\n\xc3\xa9"));
+  for (const char* bad : {"a\n\xc3\xa9\x1b", "a\n\xc3\xa9\xff", "a\n\xc3\xa9\v", "a\n\xc3\xa9\x7f"}) {
+    const auto at = first_non_text(bad);
+    ASSERT_TRUE(at);
+    EXPECT_EQ(at->line, 2U);
+    EXPECT_EQ(at->column, 3U);
+  }
 }
 
 TEST(Text, SplitsTrimsAndShowsForeignBytes) {

@@ -42,6 +42,20 @@ std::size_t utf8_length(std::string_view s) noexcept {
   return overlong || surrogate || beyond ? 0 : n;
 }
 
+std::optional<TextPosition> first_non_text(std::string_view text) noexcept {
+  TextPosition at;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    if (length == 0 || (first < 0x20 && first != '\t' && first != '\n' && first != '\r') || first == 0x7f) {
+      return at;
+    }
+    at = first == '\n' ? TextPosition{at.line + 1, 1} : TextPosition{at.line, at.column + length};
+    text.remove_prefix(length);
+  }
+  return std::nullopt;
+}
+
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
   while (true) {

@@ -9,6 +9,7 @@
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/utf8.h"
 
 namespace slip::lock {
 namespace {
@@ -278,6 +279,10 @@ void refuse_merge_conflict(std::string_view text, const std::string& file) {
 
 toml::table parse_toml(std::string_view text, const std::string& file) {
   refuse_merge_conflict(text, file);
+  if (const auto at = first_non_text(text)) {  // toml++ relies on what it reads being text
+    throw Error(ErrorKind::Invalid, "{}:{}:{}: a byte that no text has", file, at->line, at->column)
+        .add_hint("run `slipway lock` to write the lock anew");
+  }
   try {
     return toml::parse(text, file);
   } catch (const toml::parse_error& e) {

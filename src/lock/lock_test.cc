@@ -149,6 +149,7 @@ TEST(Lock, EveryFaultHasItsPlace) {
   EXPECT_THAT(complaint("with = [", "with = [1, "), HasSubstr("`with` must hold strings"));
   EXPECT_THAT(complaint("built = {", "built = 1 #"), HasSubstr("slipway.lock:"));
   EXPECT_THAT(complaint("suite = \"bullseye\"", "suite = \"bullseye"), StartsWith("slipway.lock:5:"));
+  EXPECT_THAT(complaint("suite = ", "\xff = "), StartsWith("slipway.lock:5:1: a byte that no text has"));
   EXPECT_THAT(complaint("suite = ", "suite = \"a\"\nsuite = "), StartsWith("slipway.lock:6:"));
 }
 

@@ -161,17 +161,10 @@ Node read_yaml(const SourceText& source, const Limits& limits) {
   if (source.text.size() > limits.bytes) {
     throw Error(ErrorKind::Invalid, "{}: larger than {} bytes", source.file, limits.bytes);
   }
-  if (const std::size_t zero = source.text.find('\0'); zero != std::string_view::npos) {
-    throw Error(ErrorKind::Invalid, "{}: a zero byte at offset {}: this is no text", source.file, zero);
-  }
-  for (std::string_view rest = source.text; !rest.empty();) {
-    const std::size_t length = utf8_length(rest);
-    if (length == 0) {
-      throw Error(ErrorKind::Invalid, "{}: the byte at offset {} is no UTF-8", source.file,
-                  source.text.size() - rest.size())
-          .add_hint("save the file as UTF-8");
-    }
-    rest.remove_prefix(length);
+  if (const auto at = first_non_text(source.text)) {
+    throw error_at(source, source.place(static_cast<int>(at->line), static_cast<int>(at->column)), 1,
+                   "a byte that no text has")
+        .add_hint("save the file as UTF-8");
   }
   std::istringstream stream{std::string(source.text)};
   Builder builder(source, limits);

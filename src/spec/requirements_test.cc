@@ -128,6 +128,8 @@ TEST_F(RequirementsTest, PyprojectGivesRequirementsAndPython) {
   EXPECT_EQ(found.requires_python_place.line, 3);
   const std::string file = "pyproject.toml";
   EXPECT_THAT(refusal("[project\n", file), HasSubstr("pyproject.toml:1:"));
+  EXPECT_THAT(refusal("[project]\nname = 'a\xff'\n", file), HasSubstr("pyproject.toml:2:10: a byte that no text has"));
+  EXPECT_THAT(refusal("[\vproject]\n", file), HasSubstr("pyproject.toml:1:2: a byte that no text has"));
   EXPECT_THAT(refusal("[tool.x]\n", file), HasSubstr("there is no [project] table"));
   EXPECT_THAT(refusal("[project]\ndynamic = ['dependencies']\n", file), HasSubstr("the dependencies are dynamic"));
   EXPECT_THAT(refusal("[project]\ndependencies = 'a'\n", file), HasSubstr("wants a list of requirements"));
