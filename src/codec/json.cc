@@ -66,6 +66,8 @@ Json parse_json(std::string_view text, std::string_view name, const JsonLimits& 
     return Json::parse(text);
   } catch (const Json::parse_error& e) {
     fail_at(text, name, e.byte == 0 ? 0 : e.byte - 1, "not valid JSON");
+  } catch (const Json::exception&) {
+    throw Error(ErrorKind::Invalid, "{}: it holds a number that is too large", name);  // such as 1e999
   }
 }
 

@@ -120,6 +120,46 @@ TEST_F(LayerTest, SplicedLayerIsWhatTheOtherToolsRead) {
   EXPECT_THROW(encode_layer(items, out), Error);
 }
 
+/// A member that is spliced in promises what its plain twin holds: both are looked at.
+TEST_F(LayerTest, ASpliceThatDiffersFromItsPlainTwinIsAnError) {
+  const std::string plain = pattern(5000, 1);
+  const Bytes member = Deflater().gzip_member(as_bytes(plain));
+  const std::string raw(as_text(ByteView(member).subspan(10, member.size() - 18)));
+  LayerItem item = text("a", plain);
+  const SplicedContent sound{write("archive", "head" + raw + "tail"), 4, raw.size(), crc32(0, as_bytes(plain)),
+                             write("plain", plain)};
+  item.content = sound;
+  BytesSink out;
+  const EncodedLayer encoded = encode_layer(std::vector{item}, out);
+  MemorySource packed(out.data);
+  const auto unpacked = open_compressed(packed, "layer");
+  BytesSink tar;
+  copy_all(*unpacked, tar);
+  EXPECT_EQ(sha256(tar.data), encoded.diff_id);
+  EXPECT_EQ(as_text(tar.data).substr(512, plain.size()), plain);
+
+  const auto refused = [&](const SplicedContent& content) {
+    item.content = content;
+    try {
+      encode_layer(std::vector{item}, out);
+    } catch (const Error& e) {
+      return e.kind() == ErrorKind::Corrupt;
+    }
+    return false;
+  };
+  SplicedContent wrong = sound;
+  wrong.plain = write("other", pattern(5000, 2));
+  EXPECT_TRUE(refused(wrong)) << "same size, other bytes";
+  wrong.plain = write("short", plain.substr(1));
+  EXPECT_TRUE(refused(wrong));
+  wrong = sound;
+  wrong.archive = write("cut", "head" + raw.substr(1));
+  EXPECT_TRUE(refused(wrong)) << "the archive ends inside the member";
+  wrong = sound;
+  wrong.crc32 ^= 1;
+  EXPECT_TRUE(refused(wrong));
+}
+
 TEST_F(LayerTest, BlocksAreCutAtFixedPlacesWhateverTheItems) {
   std::vector<LayerItem> items;
   for (int i = 0; i < 40; ++i) {

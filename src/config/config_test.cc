@@ -161,6 +161,20 @@ TEST_F(ConfigTest, ErrorsNameLineAndColumnAndTheLikelyKey) {
   EXPECT_THAT(error_of_load().joined(), HasSubstr("from 1 to"));
 }
 
+TEST_F(ConfigTest, ADamagedFileIsNamedWithItsPlace) {
+  const std::string file = "/etc/slipway/config.toml";
+  for (const auto& [text, place] : {std::pair{"jobs = 1\nstore = \"a\xff\"\n", ":2:11: a byte that no text has"},
+                                    {"[\vhttp]\n", ":1:2: a byte that no text has"},
+                                    {"jobs = 1\n[http\n", ":2:"},
+                                    {"jobs = 1\njobs = 2\n", ":2:"},
+                                    {"jobs = \"\n", ":1:"},
+                                    {"jobs = -1\n", ":1:8: "},
+                                    {"sources = 1\n", ":1:"}}) {
+    put(file, text);
+    EXPECT_THAT(error_of_load().joined(), HasSubstr("config.toml" + std::string(place))) << text;
+  }
+}
+
 TEST_F(ConfigTest, TheDefaultHostIdMustBeNobodys) {
   put("/etc/passwd", "root:x:0:0::/root:/bin/sh\nx:x:2100000000:1::/:/bin/sh\n");
   EXPECT_EQ(ErrorKind::Conflict, error_of_load().kind());

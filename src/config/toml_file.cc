@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "core/utf8.h"
 
 namespace slip::config {
 namespace {
@@ -104,6 +105,9 @@ class Flattener {
 }  // namespace
 
 std::map<std::string, FileSetting> parse_config(std::string_view text, const std::string& file) {
+  if (const auto at = first_non_text(text)) {  // toml++ relies on what it reads being text
+    throw Error(ErrorKind::Invalid, "{}:{}:{}: a byte that no text has", file, at->line, at->column);
+  }
   try {
     Flattener flat(file);
     flat.table(toml::parse(text), "");
@@ -124,6 +128,9 @@ UvToml parse_uv_toml(std::string_view text) {
       }
     }
   };
+  if (first_non_text(text)) {
+    return {};
+  }
   try {
     const toml::table all = toml::parse(text);
     for (const toml::table* table : {&all, all["pip"].as_table()}) {

@@ -8,6 +8,7 @@
 #include "core/parallel.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "core/utf8.h"
 
 namespace slip {
 namespace {
@@ -58,6 +59,16 @@ TEST(Suggest, FindsTheNearestWordOnly) {
   EXPECT_EQ(edit_distance("ab", "ba"), 1U);
 }
 
+TEST(Text, TheFirstByteThatIsNoText) {
+  EXPECT_FALSE(first_non_text("a\tb\r\n\xc3\xa9"));
+  for (const char* bad : {"a\n\xc3\xa9\x1b", "a\n\xc3\xa9\xff", "a\n\xc3\xa9\v", "a\n\xc3\xa9\x7f"}) {
+    const auto at = first_non_text(bad);
+    ASSERT_TRUE(at);
+    EXPECT_EQ(at->line, 2U);
+    EXPECT_EQ(at->column, 3U);
+  }
+}
+
 TEST(Text, SplitsTrimsAndShowsForeignBytes) {
   EXPECT_EQ(split("a,,b", ',').size(), 3U);
   EXPECT_EQ(split("", ',').size(), 1U);
@@ -65,6 +76,7 @@ TEST(Text, SplitsTrimsAndShowsForeignBytes) {
   EXPECT_EQ(trim(" \tx y\r\n"), "x y");
   EXPECT_EQ(printable("ok\x1b[0m\xff\xc3\xa9"), "ok\\x1b[0m\\xff\xc3\xa9");
   EXPECT_EQ(printable("\xed\xa0\x80"), "\\xed\\xa0\\x80");
+  EXPECT_EQ(printable("\xc2\x9b[2J\xc2\xa0"), "\\xc2\\x9b[2J\xc2\xa0") << "a control sequence in one character";
   EXPECT_EQ(human_size(999), "999 B");
   EXPECT_EQ(human_size(999'999), "1.0 MB");
   EXPECT_EQ(human_size(511'733'572), "511.7 MB");

@@ -3,14 +3,15 @@
 #include <array>
 
 #include "core/format.h"
+#include "core/utf8.h"
 
 namespace slip {
 namespace {
 
 bool blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-/// Length of the valid UTF-8 sequence at the front of `s`; 0 when there is none (RFC 3629: no overlong forms,
-/// no surrogates, at most U+10FFFF).
+}  // namespace
+
 std::size_t utf8_length(std::string_view s) noexcept {
   const auto at = [&](std::size_t i) { return static_cast<unsigned char>(s[i]); };
   const unsigned char first = at(0);
@@ -41,7 +42,19 @@ std::size_t utf8_length(std::string_view s) noexcept {
   return overlong || surrogate || beyond ? 0 : n;
 }
 
-}  // namespace
+std::optional<TextPosition> first_non_text(std::string_view text) noexcept {
+  TextPosition at;
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto first = static_cast<unsigned char>(text.front());
+    if (length == 0 || (first < 0x20 && first != '\t' && first != '\n' && first != '\r') || first == 0x7f) {
+      return at;
+    }
+    at = first == '\n' ? TextPosition{at.line + 1, 1} : TextPosition{at.line, at.column + length};
+    text.remove_prefix(length);
+  }
+  return std::nullopt;
+}
 
 std::vector<std::string_view> split(std::string_view text, char at) {
   std::vector<std::string_view> parts;
@@ -134,7 +147,10 @@ std::string printable(std::string_view foreign) {
   while (!foreign.empty()) {
     const std::size_t n = utf8_length(foreign);
     const auto first = static_cast<unsigned char>(foreign.front());
-    if (n == 0 || first < 0x20 || first == 0x7f) {
+    // U+0080 to U+009F are control characters too: U+009B starts a sequence that terminals obey.
+    const bool control =
+        first < 0x20 || first == 0x7f || (n == 2 && first == 0xc2 && static_cast<unsigned char>(foreign[1]) < 0xa0);
+    if (n == 0 || control) {
       out += format("\\x{:02x}", static_cast<unsigned>(first));
       foreign.remove_prefix(1);
       continue;

@@ -1,10 +1,15 @@
 #include "lock/lock.h"
 
 #include <toml++/toml.h>
+
+#include <algorithm>
 #include <ctime>
+#include <set>
 
 #include "codec/sha256.h"
 #include "core/error.h"
+#include "core/text.h"
+#include "core/utf8.h"
 
 namespace slip::lock {
 namespace {
@@ -75,11 +80,9 @@ class Reader {
   Reader(const toml::table& table, const std::string& file) : table_(table), file_(file) {}
 
   std::string text(const char* key, bool required = true) {
-    ++used_;
-    const toml::node* node = table_.get(key);
+    const toml::node* node = get(key);
     if (node == nullptr) {
       if (!required) {
-        --used_;
         return {};
       }
       throw complain(table_, format("`{}` is missing", key));
@@ -91,8 +94,7 @@ class Reader {
     return *value;
   }
   std::uint64_t number(const char* key) {
-    ++used_;
-    const toml::node* node = table_.get(key);
+    const toml::node* node = get(key);
     const auto value = node == nullptr ? std::nullopt : node->value_exact<std::int64_t>();
     if (!value || *value < 0) {
       throw complain(node == nullptr ? static_cast<const toml::node&>(table_) : *node,
@@ -109,33 +111,63 @@ class Reader {
     return *parsed;
   }
   const toml::table* table(const char* key) {
-    const toml::node* node = table_.get(key);
+    const toml::node* node = get(key);
     if (node == nullptr) {
       return nullptr;
     }
-    ++used_;
     if (!node->is_table()) {
       throw complain(*node, format("`{}` must be a table", key));
     }
     return node->as_table();
   }
   const toml::array* array(const char* key) {
-    const toml::node* node = table_.get(key);
+    const toml::node* node = get(key);
     if (node == nullptr) {
       return nullptr;
     }
-    ++used_;
     if (!node->is_array()) {
       throw complain(*node, format("`{}` must be an array", key));
     }
     return node->as_array();
   }
   void finish() {
-    if (used_ != table_.size()) {
-      throw complain(table_, "a key of this table is not known to this slipway");
+    for (const auto& [key, value] : table_) {
+      if (!used_.contains(key.str())) {
+        throw complain(key, format("the key `{}` is not known to this slipway", printable(key.str())));
+      }
     }
   }
-  Error complain(const toml::node& at, std::string what) const {
+  /// The relative path of a file; it becomes a path on this host and part of an address.
+  std::string path(const char* key) {
+    const std::string value = text(key);
+    const std::vector<std::string_view> parts = split(value, '/');
+    const bool leads_out = std::any_of(
+        parts.begin(), parts.end(), [](std::string_view part) { return part.empty() || part == "." || part == ".."; });
+    if (leads_out || printable(value) != value) {
+      throw complain(*get(key), format("`{}` is not the path of a file: `{}`", key, printable(value)));
+    }
+    return value;
+  }
+  /// The name of a file without any folder.
+  std::string file_name(const char* key) {
+    std::string value = path(key);
+    if (value.find('/') != std::string::npos) {
+      throw complain(*get(key), format("`{}` must be a file's name alone: `{}`", key, value));
+    }
+    return value;
+  }
+  std::string time(const char* key) {
+    std::string value = text(key);
+    try {
+      epoch_of(value);
+    } catch (const Error& e) {
+      throw complain(*get(key), e.chain().front());
+    }
+    return value;
+  }
+  /// `at`: a node or a key.
+  template <class At>
+  Error complain(const At& at, const std::string& what) const {
     const toml::source_position begin = at.source().begin;
     Error error(ErrorKind::Invalid, "{}:{}:{}: {}", file_, begin.line, begin.column, what);
     error.add_hint("run `slipway lock` to write the lock anew");
@@ -143,15 +175,20 @@ class Reader {
   }
 
  private:
+  const toml::node* get(const char* key) {
+    used_.insert(key);
+    return table_.get(key);
+  }
+
   const toml::table& table_;
   const std::string& file_;
-  std::size_t used_ = 0;
+  std::set<std::string_view> used_;  ///< keys that were asked for
 };
 
-Artifact read_artifact(Reader& in) {
+Artifact read_artifact(Reader& in, bool in_folders) {
   Artifact a;
   a.source = in.text("source");
-  a.file = in.text("file");
+  a.file = in_folders ? in.path("file") : in.file_name("file");
   a.size = in.number("size");
   a.sha256 = in.digest("sha256");
   return a;
@@ -163,7 +200,7 @@ Deb read_deb(const toml::table& table, const std::string& file) {
   d.name = in.text("name");
   d.version = in.text("version");
   d.arch = in.text("arch");
-  d.artifact = read_artifact(in);
+  d.artifact = read_artifact(in, true);
   d.layer = in.text("layer");
   d.why = in.text("why");
   in.finish();
@@ -189,11 +226,11 @@ Wheel read_wheel(const toml::table& table, const std::string& file) {
   Wheel w;
   w.name = in.text("name");
   w.version = in.text("version");
-  w.artifact = read_artifact(in);
+  w.artifact = read_artifact(in, false);
   if (const toml::table* built = in.table("built")) {
     Reader inner(*built, file);
     Wheel::Built b;
-    b.file = inner.text("file");
+    b.file = inner.file_name("file");
     b.size = inner.number("size");
     b.sha256 = inner.digest("sha256");
     b.with = read_texts(inner, "with");
@@ -228,12 +265,29 @@ std::vector<Item> read_all(Reader& in, const char* key, const std::string& file,
   return items;
 }
 
+/// A merge leaves marks that only look like a fault in the syntax.
+void refuse_merge_conflict(std::string_view text, const std::string& file) {
+  int line = 0;
+  for (const std::string_view content : split(text, '\n')) {
+    ++line;
+    if (content.starts_with("<<<<<<<") || content.starts_with("=======") || content.starts_with(">>>>>>>")) {
+      throw Error(ErrorKind::Invalid, "{}:{}:1: a merge conflict stands in it", file, line)
+          .add_hint("run `slipway lock`: it resolves the merged spec anew and keeps what still fits");
+    }
+  }
+}
+
 toml::table parse_toml(std::string_view text, const std::string& file) {
+  refuse_merge_conflict(text, file);
+  if (const auto at = first_non_text(text)) {  // toml++ relies on what it reads being text
+    throw Error(ErrorKind::Invalid, "{}:{}:{}: a byte that no text has", file, at->line, at->column)
+        .add_hint("run `slipway lock` to write the lock anew");
+  }
   try {
     return toml::parse(text, file);
   } catch (const toml::parse_error& e) {
     Error error(ErrorKind::Invalid, "{}:{}:{}: {}", file, e.source().begin.line, e.source().begin.column,
-                std::string(e.description()));
+                printable(e.description()));
     error.add_hint("run `slipway lock` to write the lock anew");
     throw error;
   }
@@ -272,7 +326,7 @@ Lock from_toml(std::string_view text, const std::string& file_name) {
   Lock lock;
   lock.spec = in.digest("spec");
   lock.suite = in.text("suite");
-  lock.snapshot = in.text("snapshot");
+  lock.snapshot = in.time("snapshot");
   lock.python = in.text("python", false);
   lock.exclude_newer = in.text("exclude-newer", false);
   lock.encoder = in.text("encoder");
@@ -283,7 +337,6 @@ Lock from_toml(std::string_view text, const std::string& file_name) {
   lock.build_tools = read_all<Wheel>(in, "build-tool", file_name, read_wheel);
   lock.tools = read_all<Wheel>(in, "tool", file_name, read_wheel);
   in.finish();
-  epoch_of(lock.snapshot);
   return lock;
 }
 
@@ -292,11 +345,15 @@ Digest digest(const Lock& lock) { return codec::sha256(to_toml(lock)); }
 std::int64_t epoch_of(std::string_view rfc3339) {
   std::tm tm{};
   const std::string text(rfc3339);
-  const char* end = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &tm);
-  if (end == nullptr || *end != '\0') {
-    throw Error(ErrorKind::Invalid, "`{}` is not a time such as 2026-01-31T12:00:00Z", rfc3339);
+  ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &tm);
+  const std::time_t time = ::timegm(&tm);
+  // strptime is generous with blanks, digits and days that do not exist: only the one true spelling counts.
+  char again[32] = {};
+  if (::gmtime_r(&time, &tm) == nullptr || std::strftime(again, sizeof again, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0 ||
+      text != again) {
+    throw Error(ErrorKind::Invalid, "`{}` is not a time such as 2026-01-31T12:00:00Z", printable(text));
   }
-  return ::timegm(&tm);
+  return time;
 }
 
 }  // namespace slip::lock

@@ -1,9 +1,9 @@
 #include "lock/lock.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <set>
 
 #include "core/error.h"
@@ -111,10 +111,86 @@ TEST(Lock, SaysWhereAnErrorIs) {
   EXPECT_NE(message_of("format = \n").find("slipway.lock:1:"), std::string::npos);
 }
 
+/// The error's first frame when `from` stands as `to` in the sample, and its hints.
+std::string complaint(const std::string& from, const std::string& to) {
+  std::string text = to_toml(sample());
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  text.replace(at, from.size(), to);
+  try {
+    from_toml(text, "slipway.lock");
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::Invalid);
+    EXPECT_FALSE(e.hints().empty());
+    return e.joined();
+  }
+  ADD_FAILURE() << "accepted " << to;
+  return {};
+}
+
+TEST(Lock, EveryFaultHasItsPlace) {
+  using testing::HasSubstr;
+  using testing::StartsWith;
+  EXPECT_THAT(complaint("suite = \"bullseye\"\n", ""), HasSubstr("`suite` is missing"));
+  EXPECT_THAT(complaint("suite = \"bullseye\"", "suite = 11"),
+              StartsWith("slipway.lock:5:9: `suite` must be a string"));
+  EXPECT_THAT(complaint("suite = ", "suit = \"\"\nsuite = "),
+              StartsWith("slipway.lock:5:1: the key `suit` is not known to this slipway"));
+  EXPECT_THAT(complaint("arch = \"amd64\"", "arch = \"amd64\", \"k\\u001b\" = 1"),
+              HasSubstr("the key `k\\x1b` is not known"));
+  EXPECT_THAT(complaint("2026-09-12T09:27:08Z", "2026-09-31T09:27:08Z"),
+              StartsWith("slipway.lock:6:12: `2026-09-31T09:27:08Z` is not a time"));
+  EXPECT_THAT(complaint("spec = \"sha256:1", "spec = \"sha256:x"),
+              StartsWith("slipway.lock:4:8: `spec` must be a SHA-256"));
+  EXPECT_THAT(complaint("size = 1416508", "size = -1"), HasSubstr("`size` must be a whole number"));
+  EXPECT_THAT(complaint("size = 1416508", "size = 1.5"), HasSubstr("`size` must be a whole number"));
+  EXPECT_THAT(complaint("size = 1416508", "size = 99999999999999999999"), StartsWith("slipway.lock:17:"));
+  EXPECT_THAT(complaint("deb = [", "deb = 1 #["), HasSubstr("slipway.lock:"));
+  EXPECT_THAT(complaint("with = [", "with = [1, "), HasSubstr("`with` must hold strings"));
+  EXPECT_THAT(complaint("built = {", "built = 1 #"), HasSubstr("slipway.lock:"));
+  EXPECT_THAT(complaint("suite = \"bullseye\"", "suite = \"bullseye"), StartsWith("slipway.lock:5:"));
+  EXPECT_THAT(complaint("suite = ", "\xff = "), StartsWith("slipway.lock:5:1: a byte that no text has"));
+  EXPECT_THAT(complaint("suite = ", "suite = \"a\"\nsuite = "), StartsWith("slipway.lock:6:"));
+}
+
+/// A lock comes with a project: the names in it must not reach elsewhere on this host.
+TEST(Lock, PathsThatLeadOutAreRefused) {
+  using testing::HasSubstr;
+  for (const std::string path :
+       {"../x.deb", "/etc/x.deb", "pool//x.deb", "pool/../x.deb", "./x.deb", "", "a\\u0000b"}) {
+    EXPECT_THAT(complaint("pool/main/b/bash/bash_5.1-2_amd64.deb", path), HasSubstr("`file` is not the path of a file"))
+        << path;
+  }
+  EXPECT_THAT(complaint("oldstyle-1.0.tar.gz", "/etc/oldstyle-1.0.tar.gz"), HasSubstr("is not the path of a file"));
+  EXPECT_THAT(complaint("oldstyle-1.0.tar.gz", "etc/oldstyle-1.0.tar.gz"), HasSubstr("must be a file's name alone"));
+  EXPECT_THAT(complaint("oldstyle-1.0-py3", "x/oldstyle-1.0-py3"), HasSubstr("must be a file's name alone"));
+}
+
+TEST(Lock, AMergeConflictIsCalledByItsName) {
+  EXPECT_EQ(complaint("  { name = \"vim\"", "<<<<<<< HEAD\n  { name = \"vim\""),
+            "slipway.lock:19:1: a merge conflict stands in it");
+  EXPECT_EQ(complaint("suite = ", "=======\nsuite = "), "slipway.lock:5:1: a merge conflict stands in it");
+  EXPECT_EQ(complaint("suite = ", ">>>>>>> other\nsuite = "), "slipway.lock:5:1: a merge conflict stands in it");
+}
+
+TEST(Lock, TextsOfAnyKindComeBack) {
+  Lock lock = sample();
+  lock.added[0].because = "quotes \" and \\ and\ttabs\nlines \x01\x7f größe";
+  lock.debs.clear();
+  EXPECT_EQ(from_toml(to_toml(lock), "l"), lock);
+  lock = {};
+  lock.snapshot = "1970-01-01T00:00:00Z";
+  EXPECT_EQ(from_toml(to_toml(lock), "l"), lock) << "without Python, without packages";
+  EXPECT_NE(digest(lock), digest(sample()));
+}
+
 TEST(Lock, TimesAreUtcSeconds) {
   EXPECT_EQ(epoch_of("1970-01-02T00:00:00Z"), 86400);
   EXPECT_EQ(epoch_of("2026-09-12T09:27:08Z"), 1789205228);
-  EXPECT_THROW(epoch_of("2026-09-12"), Error);
+  for (const char* wrong : {"2026-09-12", "2026-02-30T00:00:00Z", " 2026-09-12T09:27:08Z", "2026-9-12T09:27:08Z",
+                            "2026-09-12T09:27:60Z", "2026-09-12T09:27:08Zx", "+2026-09-12T09:27:08Z", ""}) {
+    EXPECT_THROW(epoch_of(wrong), Error) << wrong;
+  }
 }
 
 TEST(Diff, NamesWhatCameWentAndMoved) {
@@ -127,6 +203,18 @@ TEST(Diff, NamesWhatCameWentAndMoved) {
   const std::vector<Change> changes = diff(sample(), after);
   EXPECT_EQ(diff_table(changes), "deb\n ~ bash 5.1-2+deb11u1 -> 5.1-3\n - vim 2:8.2\nwheel\n + zipp 1.16.0\n");
   EXPECT_TRUE(diff(sample(), sample()).empty());
+}
+
+TEST(Diff, SettingsAndFilesOfTheSameVersion) {
+  Lock after = sample();
+  after.snapshot = "2026-09-13T00:00:00Z";
+  after.wheels[0].artifact.sha256 = digest_of('f');
+  after.build_tools.clear();
+  after.tools = sample().build_tools;
+  EXPECT_EQ(diff_table(diff(sample(), after)),
+            "setting\n ~ snapshot 2026-09-12T09:27:08Z -> 2026-09-13T00:00:00Z\n"
+            "wheel\n ~ six 1.16.0 -> 1.16.0 (another file)\n"
+            "build tool\n - setuptools 80.10.2\ntool\n + setuptools 80.10.2\n");
 }
 
 TEST(Split, BaseLargeAndBuckets) {

@@ -58,8 +58,8 @@ bool match_name(std::string_view pattern, std::string_view name) {
       if (pattern[p] == '?') {
         step = 1;
         matched = true;
-      } else if (pattern[p] == '[' && (step = match_class(pattern.substr(p), name[n], matched)) != 0) {
-        // matched is set
+      } else if (pattern[p] == '[') {
+        step = match_class(pattern.substr(p), name[n], matched);  // one that is not closed matches nothing
       } else if (pattern[p] == '\\' && p + 1 < pattern.size()) {
         step = 2;
         matched = pattern[p + 1] == name[n];

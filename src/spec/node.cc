@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "core/utf8.h"
+
 namespace slip::spec {
 namespace {
 
@@ -152,8 +154,10 @@ Node read_yaml(const SourceText& source, const Limits& limits) {
   if (source.text.size() > limits.bytes) {
     throw Error(ErrorKind::Invalid, "{}: larger than {} bytes", source.file, limits.bytes);
   }
-  if (const std::size_t zero = source.text.find('\0'); zero != std::string_view::npos) {
-    throw Error(ErrorKind::Invalid, "{}: a zero byte at offset {}: this is no text", source.file, zero);
+  if (const auto at = first_non_text(source.text)) {
+    throw error_at(source, source.place(static_cast<int>(at->line), static_cast<int>(at->column)), 1,
+                   "a byte that no text has")
+        .add_hint("save the file as UTF-8");
   }
   std::istringstream stream{std::string(source.text)};
   Builder builder(source, limits);

@@ -272,11 +272,12 @@ int compare(const std::vector<int>& a, const std::vector<int>& b, std::size_t co
 }  // namespace
 
 std::optional<RequirementFault> requirement_fault(std::string_view text) {
-  if (text.find("://") != std::string_view::npos && text.find('@') == std::string_view::npos) {
+  const std::size_t at = text.find('@');  // "NAME @ URL", or "git+https://HOST/PATH@REVISION"
+  if (const std::size_t url = text.find("://"); url != std::string_view::npos && url < at) {
     return RequirementFault{0, text.size(), "a requirement by URL cannot be locked by version",
                             "name the version instead: `NAME==VERSION`"};
   }
-  if (looks_like_path(text)) {
+  if (at == std::string_view::npos && looks_like_path(text)) {
     return RequirementFault{0, text.size(), "a requirement by path cannot be locked by version",
                             "publish it to an index, or map its folder with `files`"};
   }

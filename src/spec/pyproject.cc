@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "core/text.h"
+#include "core/utf8.h"
 #include "spec/requirements.h"
 
 namespace slip::spec {
@@ -36,6 +37,10 @@ void read_dependencies(RequirementsFile& result, const SourceText& source, const
 }  // namespace
 
 RequirementsFile read_pyproject(const SourceText& source) {
+  if (const auto at = first_non_text(source.text)) {  // toml++ relies on what it reads being text
+    throw error_at(source, source.place(static_cast<int>(at->line), static_cast<int>(at->column)), 1,
+                   "a byte that no text has");
+  }
   toml::table document;
   try {
     document = toml::parse(source.text);

@@ -71,7 +71,8 @@ std::string excerpt(const SourceText& source, const Place& place, std::size_t le
 }
 
 Error error_at(const SourceText& source, const Place& place, std::size_t length, const std::string& message) {
-  Error error(ErrorKind::Invalid, "{}: {}", to_string(place), message);
+  // Messages quote what the user wrote, and a terminal must not obey it.
+  Error error(ErrorKind::Invalid, "{}: {}", printable(to_string(place)), printable(message));
   if (std::string shown = excerpt(source, place, length); !shown.empty()) {
     error.add_cause(std::move(shown));
   }

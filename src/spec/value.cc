@@ -22,6 +22,8 @@ bool same_or_below(std::string_view path, std::string_view folder) {
   return path == folder || (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
 }
 
+constexpr double kMost = 9e15;  // doubles and 64-bit integers agree on whole numbers up to here
+
 /// "dddd-dd-dd" with month and day in their ranges.
 bool is_date(std::string_view t) {
   if (t.size() != 10 || t[4] != '-' || t[7] != '-') {
@@ -58,7 +60,7 @@ std::optional<bool> flag_value(std::string_view text) {
 std::optional<double> number_value(std::string_view text) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed);
-  if (error != std::errc{} || end != text.data() + text.size() || !std::isfinite(value) || value <= 0) {
+  if (error != std::errc{} || end != text.data() + text.size() || !(value > 0 && value <= kMost)) {
     return std::nullopt;
   }
   return value;
@@ -101,7 +103,7 @@ std::optional<std::uint64_t> size_value(std::string_view text) {
     return std::nullopt;
   }
   const double bytes = std::floor(*number * found->factor);
-  if (bytes < 1 || bytes > 9e15) {
+  if (bytes < 1 || bytes > kMost) {
     return std::nullopt;
   }
   return static_cast<std::uint64_t>(bytes);

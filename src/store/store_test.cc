@@ -304,6 +304,83 @@ TEST_F(StoreTest, ALeasedTreeOutlivesGcAlsoWhenItsHolderClosedTheStore) {
   EXPECT_THAT(names(root_ / "leases"), IsEmpty());
 }
 
+TEST_F(StoreTest, ALeaseOfAKilledProcessEndsWithIt) {
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t holder = ::fork();
+  if (holder == 0) {
+    std::optional<Lease> lease;
+    {
+      Store store(root_);
+      store.ensure_tree("root", [](const fs::path&) {});
+      lease = store.lease_tree("root");
+    }
+    (void)!::write(ready[1], lease ? "x" : "-", 1);
+    ::pause();
+    ::_exit(0);
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  ASSERT_EQ(byte, 'x');
+  Store store(root_);
+  const auto nothing = [](const auto&) { return false; };
+  EXPECT_EQ(store.gc(nothing, nothing).trees, 0u);
+  EXPECT_TRUE(store.find_tree("root"));
+  ::kill(holder, SIGKILL);
+  ::waitpid(holder, nullptr, 0);
+  EXPECT_EQ(store.gc(nothing, nothing).trees, 1u);
+  EXPECT_FALSE(store.find_tree("root"));
+  ::close(ready[0]);
+  ::close(ready[1]);
+}
+
+/// Whatever the disk does to a blob, its digest tells: a flipped bit, a lost tail, nothing left.
+TEST_F(StoreTest, EveryKindOfDamageIsFound) {
+  Store store(root_);
+  const std::string text(100'000, 'p');
+  std::vector<Digest> damaged;
+  const auto damage = [&](const std::string& content, const std::string& becomes) {
+    const Digest digest = store.put_blob(content);
+    fs::permissions(store.blob_path(digest), fs::perms(0644));
+    write(store.blob_path(digest), becomes);
+    damaged.push_back(digest);
+  };
+  std::string flipped = text + "1";
+  flipped[50'000] ^= 1;
+  damage(text + "1", flipped);
+  damage(text + "2", text);
+  damage(text + "3", "");
+  damage(text + "4", text + "4x");
+  const Digest sound = store.put_blob(text);
+  const Digest empty = store.put_blob("");
+  std::uint64_t last = 0;
+  std::uint64_t all = 0;
+  EXPECT_THAT(store.remove_damaged([&](std::uint64_t done, std::uint64_t total) {
+    EXPECT_GE(done, last);
+    last = done;
+    all = total;
+  }),
+              testing::UnorderedElementsAreArray(damaged));
+  EXPECT_EQ(last, all);
+  EXPECT_EQ(store.read_blob(sound), text);
+  EXPECT_EQ(store.read_blob(empty), "");
+  for (const Digest& digest : damaged) {
+    EXPECT_FALSE(store.has_blob(digest));
+  }
+  EXPECT_TRUE(store.remove_damaged().empty());
+}
+
+/// A key becomes a name in the store's folder.
+TEST_F(StoreTest, KeysThatLeadOutAreRefused) {
+  Store store(root_);
+  for (const std::string& key : {std::string("../x"), std::string("a/b"), std::string(""), std::string("."),
+                                 std::string(".."), std::string("A"), std::string("a\0b", 3), std::string(201, 'a')}) {
+    EXPECT_THROW((void)store.find_tree(key), Error) << key;
+    EXPECT_THROW(store.ensure_tree(key, [](const fs::path&) {}), Error) << key;
+    EXPECT_THROW((void)store.lease_tree(key), Error) << key;
+  }
+}
+
 TEST_F(StoreTest, GcWaitsForOtherProcesses) {
   Store store(root_);
   int ready[2];

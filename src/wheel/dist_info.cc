@@ -25,10 +25,10 @@ std::string take_field(std::string_view& text, char& border) {
     }
   }
   border = i < text.size() ? text[i] : '\0';
-  text.remove_prefix(std::min(i + 1, text.size()));
-  if (border != ',' && field.ends_with('\r')) {
-    field.pop_back();
+  if (border != ',' && i > 0 && text[i - 1] == '\r' && !quoted) {
+    field.pop_back();  // the line ends in CR LF
   }
+  text.remove_prefix(std::min(i + 1, text.size()));
   return field;
 }
 

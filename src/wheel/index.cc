@@ -154,7 +154,12 @@ std::string absolute_url(const std::string& base, const std::string& link) {
 }
 
 std::vector<IndexFile> parse_index_page(std::string_view body, bool json, const std::string& page_url) {
-  return json ? parse_json_page(body, page_url) : parse_html_page(body, page_url);
+  std::vector<IndexFile> files = json ? parse_json_page(body, page_url) : parse_html_page(body, page_url);
+  // A file's name becomes a path on this host: what could lead elsewhere is no file of ours.
+  std::erase_if(files, [](const IndexFile& file) {
+    return file.file.empty() || file.file.find('/') != std::string::npos || printable(file.file) != file.file;
+  });
+  return files;
 }
 
 std::map<std::string, std::vector<IndexFile>> fetch_index(const std::vector<std::string>& projects,

@@ -51,6 +51,15 @@ TEST(IndexPage, WhatIsNoPageIsRefused) {
   EXPECT_TRUE(parse_index_page("<a href=\"unfinished", false, "https://mirror.example/").empty());
 }
 
+TEST(IndexPage, NamesThatLeadElsewhereAreLeftOut) {
+  EXPECT_TRUE(parse_index_page("<a href=\"x-1.tar.gz\">../../x-1.tar.gz</a><a href=\"y\"></a><a href=\"z\">z\x1b-1.zip</a>", false,
+                               "https://mirror.example/simple/x/")
+                  .empty());
+  EXPECT_TRUE(parse_index_page("{\"files\":[{\"filename\":\"/etc/x-1.tar.gz\",\"url\":\"x\"}]}", true,
+                               "https://mirror.example/simple/x/")
+                  .empty());
+}
+
 TEST(IndexPage, LinksBecomeAbsolute) {
   EXPECT_EQ(absolute_url("https://a.example/s/x/", "y.whl"), "https://a.example/s/x/y.whl");
   EXPECT_EQ(absolute_url("https://a.example/s/x/", "../../p/y.whl"), "https://a.example/p/y.whl");

@@ -55,6 +55,9 @@ std::optional<WheelName> parse_wheel_name(std::string_view file) {
 }
 
 std::optional<SdistName> parse_sdist_name(std::string_view file) {
+  if (file.find('/') != std::string_view::npos || file.find('\0') != std::string_view::npos) {
+    return std::nullopt;  // it becomes a path on this host
+  }
   for (const std::string_view ending : {".tar.gz", ".zip"}) {
     if (file.ends_with(ending)) {
       file.remove_suffix(ending.size());

@@ -62,6 +62,7 @@ TEST(Name, SdistNamesComeApart) {
   EXPECT_EQ(dashed->name, "python-dateutil");
   EXPECT_FALSE(parse_sdist_name("x-1.0.exe"));
   EXPECT_FALSE(parse_sdist_name("noversion.tar.gz"));
+  EXPECT_FALSE(parse_sdist_name("../../x-1.0.tar.gz"));
 }
 
 TEST(Name, TheProjectOfARequirement) {
