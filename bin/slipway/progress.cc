@@ -187,9 +187,12 @@ void PlainEvents::end(TaskId id, bool ok) noexcept {
     }
     const Running ended = std::move(task->second);
     tasks_.erase(task);
-    if (ok && (ended.parent == kNoTask || loudness_.verbose > 0)) {
+    // What was done before takes no time to find again: no line, but for layers, whose making is the news.
+    const auto took = Clock::now() - ended.since;
+    const bool news = ended.parent == kNoTask && (took >= 100ms || ended.verb == "Building");
+    if (ok && (news || loudness_.verbose > 0)) {
       put(format("{} {} in {}\n", terminal_.paint(Style::Done, past_of(ended.verb)), printable(ended.what),
-                 human_seconds(seconds(Clock::now() - ended.since))));
+                 human_seconds(seconds(took))));
     }
   } catch (...) {
   }
