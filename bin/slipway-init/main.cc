@@ -1,37 +1,124 @@
-// PID 1 of every image slipway builds. It becomes the command that it is given:
-//
-//   slipway-init [--] COMMAND [ARGUMENT…]
-//
-// Linked statically against musl without the C++ library, so that it runs in any image; supervision of services
-// goes into this program, which is why images start with it.
+// slipway-init: PID 1 of every image. docs/reference/services.md says what it does.
 #include <errno.h>
-#include <string.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "init/supervisor.h"
+
+namespace slip::init {
 namespace {
 
-void say(const char* text) {
-  const size_t n = strlen(text);
-  [[maybe_unused]] const ssize_t written = write(2, text, n);
+constexpr char kDefaultFile[] = "/etc/slipway/services.json";
+constexpr char kUsage_[] =
+    "Usage: slipway-init [--services FILE] [--with-services] [-- COMMAND...]\n"
+    "\n"
+    "Without COMMAND, starts the services of FILE (/etc/slipway/services.json) and keeps them up.\n"
+    "With COMMAND, runs it instead and passes its status on; --with-services starts the services beside it.\n";
+
+void say(Text a, Text b = {}, Text c = {}, Text d = {}) {
+  char line[1024];
+  Writer out(line, sizeof line - 1);
+  out.text("slipway-init: ").text(a).text(b).text(c).text(d).text("\n");
+  (void)!::write(2, out.written().data, out.written().size);
+}
+
+struct Words {
+  const char* file = kDefaultFile;
+  bool with_services = false;
+  char** command = nullptr;
+};
+
+/// False when the words were wrong; that is told.
+bool read_words(int argc, char** argv, Words& words) {
+  for (int i = 1; i < argc; ++i) {
+    const Text word = argv[i];
+    if (word == "--") {
+      words.command = i + 1 < argc ? argv + i + 1 : nullptr;
+      return true;
+    }
+    if (word == "--with-services") {
+      words.with_services = true;
+    } else if (word == "--services" && i + 1 < argc) {
+      words.file = argv[++i];
+    } else if (word[0] != '-' && !word.empty()) {
+      words.command = argv + i;  // as images have it: ENTRYPOINT is us, CMD the command
+      return true;
+    } else {
+      say(word == "--services" ? Text("--services needs a FILE") : Text("no such option: "),
+          word == "--services" ? Text() : word);
+      (void)!::write(2, kUsage_, sizeof kUsage_ - 1);
+      return false;
+    }
+  }
+  return true;
+}
+
+/// The file as text in a static buffer; its status when there is none.
+int read_file(const char* path, Text& text) {
+  static char buffer[kMaxFile + 1];
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    const int error = errno;
+    say("cannot read `", path, "`: ", strerror(error));
+    if (error == ENOENT) {
+      say("give a command behind `--`, or a list of services with --services");
+    }
+    return kNoConfig;
+  }
+  size_t size = 0;
+  ssize_t got = 0;
+  while (size < sizeof buffer && (got = ::read(fd, buffer + size, sizeof buffer - size)) > 0) {
+    size += static_cast<size_t>(got);
+  }
+  const int error = errno;
+  ::close(fd);
+  if (got < 0) {
+    say("cannot read `", path, "`: ", strerror(error));
+    return kNoConfig;
+  }
+  text = {buffer, size};
+  return 0;
+}
+
+int read_config(const char* path, Config& config) {
+  Text text;
+  if (const int status = read_file(path, text); status != 0) {
+    return status;
+  }
+  Failure failure;
+  if (parse_config(text, [](const char* name) -> const char* { return ::getenv(name); }, config, failure)) {
+    return 0;
+  }
+  char place[64] = {};
+  Writer out(place, sizeof place - 1);
+  if (failure.line > 0) {
+    out.text(":").number(failure.line).text(":").number(failure.column);
+  }
+  say(path, place, ": ", failure.reason);
+  return kBadConfig;
+}
+
+int run(int argc, char** argv) {
+  Words words;
+  if (!read_words(argc, argv, words)) {
+    return kUsage;
+  }
+  static Config config;
+  static Supervisor supervisor;
+  Plan plan;
+  plan.command = words.command;
+  if (words.command == nullptr || words.with_services) {
+    if (const int status = read_config(words.file, config); status != 0) {
+      return status;
+    }
+    plan.config = &config;
+  }
+  plan.inherited = take_signals();
+  return supervisor.run(plan);
 }
 
 }  // namespace
+}  // namespace slip::init
 
-int main(int argc, char** argv) {
-  char** command = argv + 1;
-  if (argc > 1 && strcmp(argv[1], "--") == 0) {
-    ++command;
-  }
-  if (*command == nullptr) {
-    say("slipway-init: no command given\n");
-    return 2;
-  }
-  execvp(*command, command);
-  const int why = errno;
-  say("slipway-init: cannot run `");
-  say(*command);
-  say("`: ");
-  say(strerror(why));
-  say("\n");
-  return why == ENOENT ? 127 : 126;
-}
+int main(int argc, char** argv) { return slip::init::run(argc, argv); }

@@ -1,0 +1,179 @@
+"""The cases that no process manager passes all of: daemons' grace, orphans, crash loops, noise, readers that are gone."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import unittest
+
+import support
+from support import python, shell
+
+# A daemon as daemons are made: forked twice, in a session of its own. On TERM it needs 200 ms, then says so.
+DAEMON = """
+import os, signal, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        def stop(*_):
+            time.sleep(0.2)
+            open(sys.argv[1], 'w').write('stopped in peace')
+            os._exit(0)
+        signal.signal(signal.SIGTERM, stop)
+        open(sys.argv[1] + '.up', 'w').close()
+        time.sleep(1000)
+    os._exit(0)
+time.sleep(1000)
+"""
+
+
+class Cases(support.Case):
+    def test_a1_a_daemon_gets_term_and_its_grace(self):
+        mark = self.dir / "mark"
+        service = python("a", DAEMON)
+        service["argv"].append(str(mark))
+        running = self.start(service)
+        self.assertTrue(support.wait_for(lambda: pathlib.Path(f"{mark}.up").exists()))
+        self.assertEqual(running.stop(), 0)
+        self.assertEqual(mark.read_text(), "stopped in peace")
+
+    def test_a1_who_ignores_term_is_killed_after_the_grace(self):
+        running = self.start(shell("a", "trap '' TERM; echo up; while :; do sleep 0.05; done", stop={"grace_ms": 300}))
+        running.until(service="a", line="up")
+        before = time.monotonic()
+        self.assertEqual(running.stop(), 0)
+        self.assertGreaterEqual(time.monotonic() - before, 0.3)
+        self.assertIn("killed", [record.get("event") for record in running.records])
+
+    def test_a2_orphans_leave_no_zombies(self):
+        script = ("for i in $(seq 20); do (sh -c 'exit 0' & ) ; done; sleep 0.3; "
+                  "grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l; sleep 1000")
+        running = self.start(shell("a", script))
+        while not running.lines("a"):
+            running.next()
+        self.assertEqual(running.lines("a"), ["0"])
+        self.assertEqual(running.stop(), 0)
+
+    def test_a3_crash_loop_backs_off_and_ends_with_a_reason(self):
+        running = self.start(shell("a", "exit 3", restart={"max": 5, "base_ms": 20, "cap_ms": 100}))
+        self.assertEqual(running.end(), 72)
+        waits = [record["in_ms"] for record in running.records if record.get("event") == "restarting"]
+        self.assertEqual(len(waits), 5)  # six launches
+        for wait, nominal in zip(waits, (20, 40, 80, 100, 100)):
+            self.assertGreaterEqual(wait, nominal - nominal // 5)
+            self.assertLessEqual(wait, nominal + nominal // 5)
+        self.assertEqual(len([r for r in running.records if r.get("event") == "started"]), 6)
+        last = running.records[-1]
+        self.assertEqual((last["event"], last["status"], last["reason"]), ("exit", 72, "a critical service has spent its restarts: a"))
+
+    def test_a3_what_is_not_critical_may_fail(self):
+        running = self.start(shell("a", "exit 3", critical=False, restart={"max": 1, "base_ms": 1}), shell("b", "sleep 1000"))
+        running.until(event="failed", service="a")
+        self.assertEqual(running.stop(), 0)
+
+    def test_a4_a5_small_and_quick(self):
+        running = self.start({"name": "a", "argv": ["sleep", "1000"]})
+        running.until(event="ready", service="a")
+        text = pathlib.Path(f"/proc/{running.pid()}/smaps_rollup").read_text()
+        pss = int(text.split("\nPss:")[1].split()[0])
+        self.assertLess(pss, 1024, "KiB")
+        self.assertEqual(running.stop(), 0)
+        self.assertLess(os.path.getsize(support.INIT), 1 << 20)
+        header = subprocess.run(["readelf", "-l", support.INIT], check=True, capture_output=True).stdout
+        self.assertNotIn(b"INTERP", header)
+        self.assertNotIn(b"DYNAMIC", header)
+
+    def test_a6_nothing_writable_no_user_no_rights_root(self):
+        if os.geteuid() != 0:
+            self.skipTest("needs root to mount and to become a user that no file knows")
+        config = self.config({"name": "a", "argv": ["grep", "-E", "^(CapEff|NoNewPrivs|Uid)", "/proc/self/status"], "restart": {"policy": "never"}})
+        os.chmod(self.dir, 0o755)
+        inner = ["mount -t tmpfs -o noexec none /run", "mount -o remount,bind,ro / 2>/dev/null || mount --bind / / && mount -o remount,bind,ro /",
+                 f"exec setpriv --reuid=54321 --regid=54321 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- {support.INIT} --services {config}"]
+        done = subprocess.run(["unshare", "-pfm", "--mount-proc", "sh", "-c", "; ".join(inner)], capture_output=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done)
+        lines = [record["line"] for record in map(json.loads, done.stdout.splitlines()) if "line" in record]
+        self.assertEqual([line.split()[1] for line in lines], ["54321", "0000000000000000", "1"])
+
+    def test_a7_a_stopped_child_holds_nobody_up(self):
+        script = "sh -c 'kill -STOP $$' & for i in $(seq 5); do (sh -c 'exit 0' &); done; sleep 0.3; grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l; sleep 1000"
+        running = self.start(shell("a", script))
+        while not running.lines("a"):
+            running.next()
+        self.assertEqual(running.lines("a"), ["0"])
+        before = time.monotonic()
+        self.assertEqual(running.stop(), 0)
+        self.assertLess(time.monotonic() - before, 30)
+
+    def test_a8_a_reader_that_is_gone_blocks_nobody(self):
+        mark = self.dir / "mark"
+        running = self.start(shell("a", f"yes | head -c 20000000; echo done > {mark}; sleep 1000"))
+        running.next()
+        running.process.stdout.close()
+        self.assertTrue(support.wait_for(mark.exists, 60))
+        os.kill(running.pid(), signal.SIGTERM)
+        self.assertEqual(running.process.wait(60), 0)
+        running.process.stdout = None
+
+    def test_a8_a_reader_that_sleeps_costs_lines_not_time(self):
+        mark = self.dir / "mark"
+        running = self.start(shell("a", f"yes | head -c 5000000; echo done > {mark}; sleep 1000"))
+        self.assertTrue(support.wait_for(mark.exists, 60))  # nobody has read a byte
+        os.kill(running.pid(), signal.SIGTERM)
+        self.assertEqual(running.end(), 0)
+        dropped = sum(record["lines"] for record in running.records if record.get("event") == "dropped")
+        self.assertGreater(dropped, 0)
+        self.assertEqual(dropped + len(running.lines("a")), 2_500_000)
+
+    def test_a9_every_line_is_one_object(self):
+        script = "printf 'a\\tb\"q\\\\ \\303\\244 \\377\\001\\n'; head -c 40000 /dev/zero | tr '\\0' x; echo; printf 'no newline'"
+        running = self.start(shell("a", script, restart={"policy": "never"}))
+        self.assertEqual(running.end(), 0)
+        records = [record for record in running.records if "line" in record]
+        self.assertEqual(records[0]["line"], 'a\tb"q\\ \u00e4 \\xff\x01')
+        long = records[1:-1]
+        self.assertEqual([(len(r["line"]), r["partial"]) for r in long], [(16384, True), (16384, True), (7232, False)])
+        self.assertEqual((records[-1]["line"], records[-1]["partial"]), ("no newline", False))
+
+    def test_a9_a_character_is_not_split(self):
+        running = self.start(shell("a", "printf x; for i in $(seq 6000); do printf '\\342\\202\\254'; done; echo", restart={"policy": "never"}))
+        self.assertEqual(running.end(), 0)
+        self.assertEqual("".join(running.lines("a")), "x" + "\u20ac" * 6000)
+
+    def test_a9_noise_from_four_services_is_complete(self):
+        """100 MB in all; the reader keeps up, so nothing may be missing, and the order of each service's lines stays."""
+        count = 320_000
+        script = f"i = 0\nimport sys\nfor i in range({count}): sys.stdout.write('%07d %s\\n' % (i, 'n' * 70))"
+        running = self.start(*(python(f"n{n}", script, restart={"policy": "never"}) for n in range(4)))
+        following = dict.fromkeys((f"n{n}" for n in range(4)), 0)
+        for line in running.process.stdout:
+            record = json.loads(line)
+            self.assertNotEqual(record.get("event"), "dropped", record)
+            if "line" in record:
+                number = int(record["line"][:7])
+                self.assertEqual(number, following[record["service"]])
+                self.assertEqual(len(record["line"]), 78)
+                following[record["service"]] += 1
+        self.assertEqual(running.end(), 0)
+        self.assertEqual(set(following.values()), {count})
+
+    def test_a10_outside_of_a_namespace_only_descendants_are_signalled(self):
+        bystander = subprocess.Popen(["sleep", "1000"])
+        self.addCleanup(bystander.wait)
+        self.addCleanup(bystander.kill)
+        mark = self.dir / "mark"
+        service = python("a", DAEMON)
+        service["argv"].append(str(mark))
+        running = self.start(service, namespace=[])
+        self.assertTrue(support.wait_for(lambda: pathlib.Path(f"{mark}.up").exists()))
+        running.process.send_signal(signal.SIGTERM)
+        self.assertEqual(running.end(), 0)
+        self.assertEqual(mark.read_text(), "stopped in peace")
+        self.assertIsNone(bystander.poll())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
