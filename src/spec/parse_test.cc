@@ -272,6 +272,17 @@ TEST(Spec, ExcludeNewerIsADateOrATime) {
   }
 }
 
+TEST(Spec, TheExamplesAreRead) {
+  std::size_t seen = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(SLIP_SOURCE_DIR "/examples")) {
+    if (entry.path().filename() == "slipway.yaml") {
+      EXPECT_FALSE(load(entry.path()).name.empty());
+      ++seen;
+    }
+  }
+  EXPECT_GE(seen, 1U);
+}
+
 TEST(Starter, TemplatesParse) {
   for (const std::string& name : template_names()) {
     const Starter made = starter("/nowhere/My Project!", name, "");
