@@ -160,8 +160,8 @@ TEST(Zip, PositionsBeyondFourGigabytes) {
   const std::string first = "PK\3\4" + std::string(22, '\0') + le(1, 2) + le(0, 2) + "a";
   const std::string second = "PK\3\4" + std::string(22, '\0') + le(1, 2) + le(3, 2) + "b" + "???" + "data";
   const auto central = [](const std::string& name, const std::string& extra, std::uint32_t size, std::uint32_t offset) {
-    return "PK\1\2" + le(0, 12) + le(0x1234, 4) + le(size, 4) + le(size, 4) + le(name.size(), 2) + le(extra.size(), 2) +
-           std::string(10, '\0') + le(offset, 4) + name + extra;
+    return "PK\1\2" + std::string(12, '\0') + le(0x1234, 4) + le(size, 4) + le(size, 4) + le(name.size(), 2) +
+           le(extra.size(), 2) + std::string(10, '\0') + le(offset, 4) + name + extra;
   };
   const std::string directory =
       central("a", le(0x7075, 2) + le(1, 2) + "?" + le(1, 2) + le(16, 2) + le(kHole, 8) + le(kHole, 8), 0xffffffff, 0) +

@@ -2,7 +2,6 @@
 
 // The library's own objects are not linked: one file includes it, so header-only costs nothing.
 #define TOML_HEADER_ONLY 1
-#include <toml++/toml.h>
 
 #include <algorithm>
 
@@ -10,6 +9,7 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "core/toml.h"
 #include "core/utf8.h"
 
 namespace slip::config {

@@ -1,7 +1,5 @@
 #include "lock/lock.h"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <ctime>
 #include <set>
@@ -9,6 +7,7 @@
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/toml.h"
 #include "core/utf8.h"
 
 namespace slip::lock {

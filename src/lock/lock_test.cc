@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "lock/diff.h"
 #include "lock/split.h"
+#include "os/file.h"
 
 namespace slip::lock {
 namespace {
@@ -171,6 +172,19 @@ TEST(Lock, AMergeConflictIsCalledByItsName) {
             "slipway.lock:19:1: a merge conflict stands in it");
   EXPECT_EQ(complaint("suite = ", "=======\nsuite = "), "slipway.lock:5:1: a merge conflict stands in it");
   EXPECT_EQ(complaint("suite = ", ">>>>>>> other\nsuite = "), "slipway.lock:5:1: a merge conflict stands in it");
+}
+
+/// Locks that people have committed must stay readable, and are written as they are.
+TEST(Lock, TheExamplesLocksComeBackByteForByte) {
+  std::size_t seen = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(SLIP_SOURCE_DIR "/examples")) {
+    if (entry.path().extension() == ".lock") {
+      const std::string text = os::read_file(entry.path());
+      EXPECT_EQ(to_toml(from_toml(text, entry.path().filename())), text) << entry.path();
+      ++seen;
+    }
+  }
+  EXPECT_GE(seen, 1U);
 }
 
 TEST(Lock, TextsOfAnyKindComeBack) {

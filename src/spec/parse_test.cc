@@ -82,6 +82,14 @@ TEST(Spec, ALongLineIsCutAroundTheCaret) {
   EXPECT_THAT(marks, HasSubstr("^~~~~\n"));
 }
 
+TEST(Spec, AnExcerptOfBytesThatAreNoUtf8) {
+  const std::string line = "aa" + std::string(120, '\x8c') + "b";
+  for (int column = 1; column < 130; ++column) {
+    const SourceText source{"x", line};
+    EXPECT_THAT(excerpt(source, source.place(1, column), 3), HasSubstr("^"));
+  }
+}
+
 /// Text of the spec reaches the terminal with no power over it.
 TEST(Spec, ControlBytesAreShownAsText) {
   for (const std::string& yaml :
@@ -262,6 +270,17 @@ TEST(Spec, ExcludeNewerIsADateOrATime) {
                 HasSubstr("is neither a date nor a time"))
         << wrong;
   }
+}
+
+TEST(Spec, TheExamplesAreRead) {
+  std::size_t seen = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(SLIP_SOURCE_DIR "/examples")) {
+    if (entry.path().filename() == "slipway.yaml") {
+      EXPECT_FALSE(load(entry.path()).name.empty());
+      ++seen;
+    }
+  }
+  EXPECT_GE(seen, 1U);
 }
 
 TEST(Starter, TemplatesParse) {

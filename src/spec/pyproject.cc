@@ -1,9 +1,9 @@
-// pyproject.toml: the requirements of a project and the Pythons it allows. The only file here that includes toml++.
-#include <toml++/toml.h>
+// pyproject.toml: the requirements of a project and the Pythons it allows. The only reader of TOML in this room.
 
 #include <sstream>
 
 #include "core/text.h"
+#include "core/toml.h"
 #include "core/utf8.h"
 #include "spec/requirements.h"
 

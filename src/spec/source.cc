@@ -56,7 +56,7 @@ std::string excerpt(const SourceText& source, const Place& place, std::size_t le
     }
     lead = from > 0 ? "…" : "";
     line = line.substr(from, until - from);
-    at = std::max(at, from) - from;
+    at = std::min(std::max(at, from) - from, line.size());  // bytes that are no UTF-8 may have moved the window past it
   }
   length = std::max<std::size_t>(1, std::min(length, line.size() - std::min(at, line.size())));
   // Tabs would throw the caret off: both lines show one blank for each.

@@ -8,7 +8,8 @@
 namespace slip::wheel {
 namespace {
 
-std::vector<std::string> added(const std::map<std::string, std::string>& pins, const std::vector<std::string>& overruled = {}) {
+std::vector<std::string> added(const std::map<std::string, std::string>& pins,
+                               const std::vector<std::string>& overruled = {}) {
   std::vector<std::string> constraints;
   for (const AddedConstraint& a : missing_constraints(pins, overruled)) {
     constraints.push_back(a.constraint);
@@ -16,17 +17,24 @@ std::vector<std::string> added(const std::map<std::string, std::string>& pins, c
   return constraints;
 }
 
-const std::map<std::string, std::string> kSeed = {{"tensorflow", "2.9.0"}, {"numpy", "2.0.2"}, {"protobuf", "6.33.6"}, {"setuptools", "82.0.1"}, {"tensorboard", "2.9.0"}};
+const std::map<std::string, std::string> kSeed = {{"tensorflow", "2.9.0"},
+                                                  {"numpy", "2.0.2"},
+                                                  {"protobuf", "6.33.6"},
+                                                  {"setuptools", "82.0.1"},
+                                                  {"tensorboard", "2.9.0"}};
 
 TEST(Gaps, TheSeedNeedsThree) {
   EXPECT_EQ(added(kSeed), (std::vector<std::string>{"numpy<2", "protobuf<3.20", "setuptools<81"}));
 }
 
-TEST(Gaps, OverruledOnesAreLeftOut) { EXPECT_EQ(added(kSeed, {"numpy", "setuptools"}), (std::vector<std::string>{"protobuf<3.20"})); }
+TEST(Gaps, OverruledOnesAreLeftOut) {
+  EXPECT_EQ(added(kSeed, {"numpy", "setuptools"}), (std::vector<std::string>{"protobuf<3.20"}));
+}
 
 TEST(Gaps, LaterReleasesSayItThemselves) {
   EXPECT_TRUE(added({{"tensorflow", "2.18.0"}, {"numpy", "2.0.2"}, {"protobuf", "5.29"}}).empty());
-  EXPECT_EQ(added({{"tensorflow", "2.9.3"}, {"numpy", "2.0.2"}, {"protobuf", "3.19.6"}}), (std::vector<std::string>{"numpy<2"}));
+  EXPECT_EQ(added({{"tensorflow", "2.9.3"}, {"numpy", "2.0.2"}, {"protobuf", "3.19.6"}}),
+            (std::vector<std::string>{"numpy<2"}));
 }
 
 TEST(Gaps, OnlyWhatIsInTheSetIsConstrained) {

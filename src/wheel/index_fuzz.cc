@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   for (const bool json : {true, false}) {
     try {
       for (const auto& file : slip::wheel::parse_index_page(text, json, "https://index.test/simple/x/")) {
-        if (file.file.empty() || file.file.find('/') != std::string::npos || file.url.find("://") == std::string::npos) {
+        if (file.file.empty() || file.file.find('/') != std::string::npos ||
+            file.url.find("://") == std::string::npos) {
           __builtin_trap();
         }
       }

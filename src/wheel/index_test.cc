@@ -21,8 +21,10 @@ std::string html_page() {
 }
 
 std::string json_page() {
-  return std::string(R"({"meta":{"api-version":"1.1"},"name":"x","files":[{"filename":"x-1.0-py3-none-any.whl","url":"https://files.example/x-1.0-py3-none-any.whl",)") +
-         R"("hashes":{"sha256":")" + kHash + R"("},"requires-python":">=3.7","size":12,"upload-time":"2022-05-16T20:30:48.1Z","yanked":false}]})";
+  return std::string(
+             R"({"meta":{"api-version":"1.1"},"name":"x","files":[{"filename":"x-1.0-py3-none-any.whl","url":"https://files.example/x-1.0-py3-none-any.whl",)") +
+         R"("hashes":{"sha256":")" + kHash +
+         R"("},"requires-python":">=3.7","size":12,"upload-time":"2022-05-16T20:30:48.1Z","yanked":false}]})";
 }
 
 TEST(IndexPage, HtmlIsRead) {
@@ -52,9 +54,10 @@ TEST(IndexPage, WhatIsNoPageIsRefused) {
 }
 
 TEST(IndexPage, NamesThatLeadElsewhereAreLeftOut) {
-  EXPECT_TRUE(parse_index_page("<a href=\"x-1.tar.gz\">../../x-1.tar.gz</a><a href=\"y\"></a><a href=\"z\">z\x1b-1.zip</a>", false,
-                               "https://mirror.example/simple/x/")
-                  .empty());
+  EXPECT_TRUE(
+      parse_index_page("<a href=\"x-1.tar.gz\">../../x-1.tar.gz</a><a href=\"y\"></a><a href=\"z\">z\x1b-1.zip</a>",
+                       false, "https://mirror.example/simple/x/")
+          .empty());
   EXPECT_TRUE(parse_index_page("{\"files\":[{\"filename\":\"/etc/x-1.tar.gz\",\"url\":\"x\"}]}", true,
                                "https://mirror.example/simple/x/")
                   .empty());
@@ -71,7 +74,10 @@ TEST(IndexPage, LinksBecomeAbsolute) {
 /// A made-up index on the loopback.
 class Index : public testing::Test {
  protected:
-  Index() : scratch_(std::filesystem::temp_directory_path(), "slip-index-"), store_(scratch_.path() / "store"), client_(http::Options{}, events_) {
+  Index()
+      : scratch_(std::filesystem::temp_directory_path(), "slip-index-"),
+        store_(scratch_.path() / "store"),
+        client_(http::Options{}, events_) {
     config_.sources.python["pypi"] = {server_.url("/simple")};
   }
   NullEvents events_;
@@ -87,8 +93,16 @@ TEST_F(Index, AFileIsFoundByItsDigest) {
   page.headers["Content-Type"] = "text/html";
   page.body = html_page();
   server_.on("/simple/x/", page);
-  const File file{.name = "x", .version = "1.0", .file = "x-1.0-py3-none-any.whl", .size = 0, .sha256 = Digest::from(kHash), .sdist = false, .url = {}, .why = {}};
-  EXPECT_EQ(locate({&file, 1}, "pypi", config_, client_, store_).at(file.sha256), server_.url("/packages/x-1.0-py3-none-any.whl"));
+  const File file{.name = "x",
+                  .version = "1.0",
+                  .file = "x-1.0-py3-none-any.whl",
+                  .size = 0,
+                  .sha256 = Digest::from(kHash),
+                  .sdist = false,
+                  .url = {},
+                  .why = {}};
+  EXPECT_EQ(locate({&file, 1}, "pypi", config_, client_, store_).at(file.sha256),
+            server_.url("/packages/x-1.0-py3-none-any.whl"));
 }
 
 TEST_F(Index, AFileThatIsNotThereIsNamed) {
@@ -96,7 +110,14 @@ TEST_F(Index, AFileThatIsNotThereIsNamed) {
   page.headers["Content-Type"] = "application/vnd.pypi.simple.v1+json";
   page.body = json_page();
   server_.on("/simple/x/", page);
-  File file{.name = "x", .version = "1.0", .file = "x-1.0-py3-none-any.whl", .size = 0, .sha256 = Digest::from(std::string(64, 'a')), .sdist = false, .url = {}, .why = {}};
+  File file{.name = "x",
+            .version = "1.0",
+            .file = "x-1.0-py3-none-any.whl",
+            .size = 0,
+            .sha256 = Digest::from(std::string(64, 'a')),
+            .sdist = false,
+            .url = {},
+            .why = {}};
   try {
     locate({&file, 1}, "pypi", config_, client_, store_);
     FAIL();
@@ -122,7 +143,9 @@ std::vector<IndexFile> offered(std::initializer_list<const char*> names) {
 }
 
 TEST(Pythons, AreReadOffTheWheelsOfAVersion) {
-  EXPECT_EQ(pythons_of(offered({"t-2.9.0-cp310-cp310-manylinux1_x86_64.whl", "t-2.9.0-cp39-cp39-manylinux1_x86_64.whl", "t-2.8-cp36-cp36m-manylinux1_x86_64.whl"}), "2.9.0"),
+  EXPECT_EQ(pythons_of(offered({"t-2.9.0-cp310-cp310-manylinux1_x86_64.whl", "t-2.9.0-cp39-cp39-manylinux1_x86_64.whl",
+                                "t-2.8-cp36-cp36m-manylinux1_x86_64.whl"}),
+                       "2.9.0"),
             "3.9, 3.10");
 }
 

@@ -46,8 +46,8 @@ TEST(Name, WheelNamesComeApart) {
 }
 
 TEST(Name, WhatIsNoWheelNameIsRefused) {
-  for (const char* name : {"", ".whl", "x.whl", "x-1-py3-none.whl", "x-1-py3-none-any.zip", "a/x-1-py3-none-any.whl", "--py3-none-any.whl",
-                           "x-1-2-3-py3-none-any.whl"}) {
+  for (const char* name : {"", ".whl", "x.whl", "x-1-py3-none.whl", "x-1-py3-none-any.zip", "a/x-1-py3-none-any.whl",
+                           "--py3-none-any.whl", "x-1-2-3-py3-none-any.whl"}) {
     EXPECT_FALSE(parse_wheel_name(name)) << name;
   }
 }
@@ -92,16 +92,23 @@ unsigned rank(const char* file, const char* python = "3.9", const char* glibc = 
 }
 
 TEST(Tags, WhatDoesNotRunIsRefused) {
-  for (const char* file : {"x-1-cp310-cp310-manylinux_2_17_x86_64.whl", "x-1-cp39-cp39-manylinux_2_17_aarch64.whl", "x-1-cp39-cp39-win_amd64.whl",
-                           "x-1-cp39-cp39-musllinux_1_1_x86_64.whl", "x-1-cp39-cp39-manylinux_2_34_x86_64.whl", "x-1-cp310-abi3-manylinux1_x86_64.whl",
-                           "x-1-py2-none-any.whl", "x-1-py310-none-any.whl", "x-1-cp39-cp39-any.whl", "x-1-pp39-pypy39_pp73-manylinux1_x86_64.whl"}) {
+  for (const char* file :
+       {"x-1-cp310-cp310-manylinux_2_17_x86_64.whl", "x-1-cp39-cp39-manylinux_2_17_aarch64.whl",
+        "x-1-cp39-cp39-win_amd64.whl", "x-1-cp39-cp39-musllinux_1_1_x86_64.whl",
+        "x-1-cp39-cp39-manylinux_2_34_x86_64.whl", "x-1-cp310-abi3-manylinux1_x86_64.whl", "x-1-py2-none-any.whl",
+        "x-1-py310-none-any.whl", "x-1-cp39-cp39-any.whl", "x-1-pp39-pypy39_pp73-manylinux1_x86_64.whl"}) {
     EXPECT_EQ(rank(file), 1'000'000U) << file;
   }
 }
 
 TEST(Tags, TheNearestFitWins) {
-  const char* best_first[] = {"x-1-cp39-cp39-manylinux_2_28_x86_64.whl", "x-1-cp39-cp39-manylinux2014_x86_64.whl", "x-1-cp39-abi3-manylinux2014_x86_64.whl",
-                              "x-1-cp37-abi3-manylinux2014_x86_64.whl", "x-1-py3-none-manylinux2014_x86_64.whl", "x-1-py3-none-any.whl", "x-1-py38-none-any.whl"};
+  const char* best_first[] = {"x-1-cp39-cp39-manylinux_2_28_x86_64.whl",
+                              "x-1-cp39-cp39-manylinux2014_x86_64.whl",
+                              "x-1-cp39-abi3-manylinux2014_x86_64.whl",
+                              "x-1-cp37-abi3-manylinux2014_x86_64.whl",
+                              "x-1-py3-none-manylinux2014_x86_64.whl",
+                              "x-1-py3-none-any.whl",
+                              "x-1-py38-none-any.whl"};
   for (std::size_t i = 1; i < std::size(best_first); ++i) {
     EXPECT_LT(rank(best_first[i - 1]), rank(best_first[i])) << best_first[i];
   }
@@ -116,7 +123,8 @@ void expect_order_of_packaging(const std::string& python, const std::string& gli
       "m._is_compatible = lambda *a: True\n"
       "m._have_compatible_abi = lambda *a: True\n"
       "g = getattr(m._get_glibc_version, 'cache_clear', None)\n"
-      "p = list(m.platform_tags(['x86_64'])) if 'archs' in m.platform_tags.__code__.co_varnames else list(m.platform_tags('linux_x86_64', 'x86_64'))\n"
+      "p = list(m.platform_tags(['x86_64'])) if 'archs' in m.platform_tags.__code__.co_varnames else "
+      "list(m.platform_tags('linux_x86_64', 'x86_64'))\n"
       "p.append('linux_x86_64')\n"
       "for x in list(t.cpython_tags((3, {}), ['cp3{}'], p)) + list(t.compatible_tags((3, {}), 'cp3{}', p)): print(x)\n",
       glibc.substr(2), minor, minor, minor, minor);

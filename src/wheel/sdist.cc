@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <toml++/toml.h>
 #include <algorithm>
 
 #include "codec/compress.h"
@@ -11,6 +10,8 @@
 #include "codec/tar.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/toml.h"
+#include "core/utf8.h"
 #include "os/file.h"
 #include "wheel/archive.h"
 #include "wheel/wheel.h"
@@ -110,6 +111,9 @@ std::vector<std::string> build_requirements(const fs::path& sdist, const std::st
   if (text.empty()) {
     return fallback;
   }
+  if (first_non_text(text)) {
+    throw Error(ErrorKind::Invalid, "{}: its pyproject.toml cannot be read: it is no text", name);
+  }
   try {
     const toml::table table = toml::parse(text, std::string_view("pyproject.toml"));
     const toml::array* listed = table["build-system"]["requires"].as_array();
@@ -126,7 +130,7 @@ std::vector<std::string> build_requirements(const fs::path& sdist, const std::st
     requirements.emplace_back("wheel");
     return requirements;
   } catch (const toml::parse_error& e) {
-    throw Error(ErrorKind::Invalid, "{}: its pyproject.toml cannot be read: {}", name, std::string(e.description()));
+    throw Error(ErrorKind::Invalid, "{}: its pyproject.toml cannot be read: {}", name, printable(e.description()));
   }
 }
 
