@@ -114,6 +114,7 @@ class Supervisor {
   void read_streams();
   bool read_stream(Stream& stream);
   void watch_output();
+  void tell_dropped();
 
   void watch(int fd, uint64_t tag);
   void event(const char* name, const Unit* unit, const char* key = nullptr, uint64_t number = 0, Text reason = {});

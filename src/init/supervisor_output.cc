@@ -92,6 +92,13 @@ void Supervisor::read_streams() {
   }
 }
 
+void Supervisor::tell_dropped() {
+  if (const uint64_t dropped = output_.take_dropped(); dropped > 0 && !output_.gone()) {
+    event("dropped", nullptr, "lines", dropped, "nobody read the log in time");
+    output_.flush();
+  }
+}
+
 /// Writes what is there, and decides who waits: our reader for us, we for the reader, nobody for long.
 void Supervisor::watch_output() {
   if (!log_) {
@@ -100,10 +107,7 @@ void Supervisor::watch_output() {
   output_.flush();
   if (output_.relaxed()) {
     dropping_ = false;
-    if (const uint64_t dropped = output_.take_dropped(); dropped > 0 && !output_.gone()) {
-      event("dropped", nullptr, "lines", dropped, "nobody read the log in time");
-      output_.flush();
-    }
+    tell_dropped();
   }
   const bool pause =
       !dropping_ && !output_.gone() && (paused_ != 0 ? !output_.relaxed() : output_.room() < kEnoughRoom);
@@ -146,6 +150,7 @@ int Supervisor::last_words() {
       stream.lines.finish(output_);
     }
   }
+  tell_dropped();
   event("exit", nullptr, "status", static_cast<uint64_t>(status_), reason_);
   const uint64_t until = now_ms() + 1'000;
   for (output_.flush(); !output_.empty() && !output_.gone() && now_ms() < until; output_.flush()) {

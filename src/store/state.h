@@ -33,6 +33,7 @@ struct Store::State {
   std::map<std::pair<std::string, std::string>, std::int64_t> record_uses;  ///< (bucket, key), not yet in the index
 
   [[nodiscard]] std::filesystem::path blobs() const { return root / "blobs/sha256"; }
+  void move_blob(const std::filesystem::path& file, const Digest& digest);
   [[nodiscard]] std::filesystem::path tree(const std::string& key) const { return root / "trees" / key; }
   [[nodiscard]] std::filesystem::path fresh() const { return root / "fresh"; }
   /// A new name in the private temp folder.

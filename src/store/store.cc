@@ -106,24 +106,34 @@ fs::path Store::blob_path(const Digest& digest) const {
   return state_->blobs() / digest.hex();
 }
 
+void Store::State::move_blob(const fs::path& file, const Digest& digest) {
+  struct stat from{};
+  struct stat here{};
+  const os::Fd fd = os::open_read(file);
+  os::call(::fstat, fd.get(), &from).or_throw("look up `{}`", file.string());
+  os::call(::stat, blobs().c_str(), &here).or_throw("look up `{}`", blobs().string());
+  fs::path source = file;
+  if (from.st_dev != here.st_dev) {
+    source = temp_name("blob-");
+    copy_verified(file, source, digest);
+  } else {
+    os::call(::fchmod, fd.get(), kBlobMode).or_throw("set the mode of `{}`", file.string());
+    os::durable_sync(fd, file.string());
+  }
+  os::durable_rename(source, blobs() / digest.hex());
+  os::sync_dir(blobs());
+}
+
 void Store::adopt_blob(const fs::path& file, const Digest& digest) {
-  const fs::path target = state_->blobs() / digest.hex();
   if (!has_blob(digest)) {
-    struct stat from{};
-    struct stat here{};
-    const os::Fd fd = os::open_read(file);
-    os::call(::fstat, fd.get(), &from).or_throw("look up `{}`", file.string());
-    os::call(::stat, state_->blobs().c_str(), &here).or_throw("look up `{}`", state_->blobs().string());
-    fs::path source = file;
-    if (from.st_dev != here.st_dev) {
-      source = state_->temp_name("blob-");
-      copy_verified(file, source, digest);
-    } else {
-      os::call(::fchmod, fd.get(), kBlobMode).or_throw("set the mode of `{}`", file.string());
-      os::durable_sync(fd, file.string());
+    try {
+      state_->move_blob(file, digest);
+    } catch (const Error& error) {
+      // Another process that fetched the same file may have moved it in between.
+      if (error.kind() != ErrorKind::NotFound || !has_blob(digest)) {
+        throw;
+      }
     }
-    os::durable_rename(source, target);
-    os::sync_dir(state_->blobs());
   }
   os::durable_remove(file);  // gone already when it was renamed
   state_->note_use(Used::Blob, digest.hex());

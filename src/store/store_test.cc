@@ -429,6 +429,28 @@ TEST_F(StoreTest, TheNextOpenerRemovesWhatAKilledProcessLeft) {
   EXPECT_TRUE(fs::exists(mine.path()));
 }
 
+TEST_F(StoreTest, TwoThatFetchedTheSameFileMayBothAdoptIt) {
+  Store first(root_);
+  Store second(root_);
+  for (int round = 0; round < 200; ++round) {
+    const std::string text = format("blob {}", round);
+    const Digest digest = codec::sha256(text);
+    const fs::path file = first.partial_path(digest);
+    write(file, text);
+    std::atomic<int> ready = 0;
+    const auto adopt = [&](Store& store) {
+      ++ready;
+      while (ready < 2) {
+      }
+      store.adopt_blob(file, digest);
+    };
+    std::thread other([&] { EXPECT_NO_THROW(adopt(second)); });
+    EXPECT_NO_THROW(adopt(first));
+    other.join();
+    ASSERT_EQ(first.read_blob(digest), text);
+  }
+}
+
 TEST_F(StoreTest, KilledAtEveryDurableStepTheStoreStaysValid) {
   const Digest blob = codec::sha256("content");
   const Digest adopted = codec::sha256("adopted");
