@@ -79,7 +79,9 @@ class Lock final : public Command {
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     s.say(format("Locked {} packages in {}", now.debs.size() + now.wheels.size(), human_seconds(seconds)));
     for (const lock::Added& added : now.added) {
-      s.say(format(" + {} (added: {})", added.constraint, added.because));
+      if (!project.lock || std::ranges::find(project.lock->added, added) == project.lock->added.end()) {
+        s.say(format(" + {} (added: {})", added.constraint, added.because));
+      }
     }
     if (project.lock) {
       for (const lock::Change& change : lock::diff(*project.lock, now)) {
