@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,13 +49,16 @@ int main(int argc, char** argv) {
   signal(SIGTERM, on_term);
   if (strcmp(argv[1], "orphans") == 0) {
     for (int i = 0; i < 20; ++i) {
-      if (fork() == 0) {
+      const pid_t middle = fork();
+      if (middle == 0) {
         if (fork() == 0) {
           usleep(50000);
         }
         _exit(0);
       }
+      waitpid(middle, NULL, 0);
     }
+    signal(SIGCHLD, SIG_IGN);
     if (fork() == 0) {
       setsid();
       if (fork() == 0) {
