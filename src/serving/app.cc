@@ -7,6 +7,7 @@
 #include "os/file.h"
 #include "serving/config.h"
 #include "serving/executor.h"
+#include "serving/grpc_service.h"
 #include "serving/http1.h"
 #include "serving/manager.h"
 #include "serving/metrics.h"
@@ -79,7 +80,12 @@ struct App::Parts {
         manager(load_tensorflow(options.tensorflow), lifecycle(options), log),
         rest(rest_options(options), manager, executor, metrics, log),
         handler(rest.handler()),
-        rest_server(static_cast<std::size_t>(options.max_connections)) {}
+        grpc({static_cast<std::size_t>(options.max_body_bytes),
+              options.enable_serialization_as_tensor_content ? TensorForm::Content : TensorForm::Typed},
+             manager, executor, metrics),
+        grpc_handler(grpc.handler()),
+        rest_server(static_cast<std::size_t>(options.max_connections)),
+        grpc_server(static_cast<std::size_t>(options.max_connections)) {}
 
   Options options;
   Log& log;
@@ -88,8 +94,12 @@ struct App::Parts {
   Manager manager;
   RestService rest;
   HttpHandler handler;
+  GrpcService grpc;
+  GrpcHandler grpc_handler;
   Http1Options http;
+  GrpcOptions http2;
   Server rest_server;
+  Server grpc_server;
   Clock::time_point next_config_look = Clock::time_point::max();
   std::string config_text;
 
@@ -106,6 +116,19 @@ void App::Parts::open_ports() {
         rest_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted), http1_port(http, handler));
     rest_server.start(thread_count(options.rest_api_num_threads));
     log.info("listening", {{"protocol", "REST"}, {"address", options.address}, {"port", std::int64_t{port}}});
+  }
+  http2.message_bytes = static_cast<std::size_t>(options.max_body_bytes);
+  if (options.port > 0 || options.any_ports) {
+    const std::int64_t wanted = options.any_ports ? 0 : options.port;
+    const auto port =
+        grpc_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted), grpc_port(http2, grpc_handler));
+    log.info("listening", {{"protocol", "gRPC"}, {"address", options.address}, {"port", std::int64_t{port}}});
+  }
+  if (!options.grpc_socket_path.empty()) {
+    grpc_server.listen_unix(options.grpc_socket_path, grpc_port(http2, grpc_handler));
+  }
+  if (options.port > 0 || options.any_ports || !options.grpc_socket_path.empty()) {
+    grpc_server.start(thread_count(options.grpc_max_threads));
   }
 }
 
@@ -153,6 +176,8 @@ App::App(Options options, Log& log) {
   }
   parts.metrics.gauge("slipway_serving_connections_rest",
                       [&parts] { return static_cast<double>(parts.rest_server.connection_count()); });
+  parts.metrics.gauge("slipway_serving_connections_grpc",
+                      [&parts] { return static_cast<double>(parts.grpc_server.connection_count()); });
   parts.open_ports();
   parts.manager.start();
 }
@@ -175,14 +200,19 @@ int App::run(const std::function<bool()>& stop) {
       }
     }
     parts.look_at_config();
+    parts.grpc.tell_watchers();
   }
   return parts.drain();
 }
 
 int App::Parts::drain() {
   log.info("draining", {{"grace_seconds", options.grace_seconds}});
+  const auto end = Clock::now() + std::chrono::seconds(options.grace_seconds);
   rest.drain();
-  const bool clean = rest_server.stop(std::chrono::seconds(options.grace_seconds));
+  grpc.drain();
+  grpc.tell_watchers();
+  bool clean = grpc_server.stop(std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()));
+  clean &= rest_server.stop(std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()));
   manager.stop();
   log.info("stopped", {{"all_requests_answered", clean ? "yes" : "no"}});
   return 0;

@@ -16,8 +16,11 @@
 namespace slip::serving {
 namespace {
 
-/// The poll set stores a pointer; its lowest bit tells listeners from connections.
-constexpr std::uintptr_t kListenerBit = 1;
+/// What the poll set reports: one of these, a listener's index behind kFirstListener, or a connection's id.
+constexpr std::uint64_t kWake = 0;
+constexpr std::uint64_t kTask = 1;
+constexpr std::uint64_t kFirstListener = 2;
+constexpr std::uint64_t kFirstConnection = 1000;
 
 std::int64_t now_ms() noexcept {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
@@ -54,7 +57,7 @@ Connection::Io Connection::transmit(const std::string& from, std::size_t& offset
   return Io::Done;
 }
 
-void Connection::rearm(bool writing) { server_.arm(fd_.get(), this, EPOLLIN | (writing ? EPOLLOUT : 0u), false); }
+void Connection::rearm(bool writing) { server_.arm(fd_.get(), id_, EPOLLIN | (writing ? EPOLLOUT : 0u), false); }
 
 void Connection::finish() { server_.remove(*this); }
 
@@ -62,14 +65,17 @@ void Connection::expire_in(std::chrono::milliseconds time) noexcept {
   expires_.store(now_ms() + time.count(), std::memory_order_relaxed);
 }
 
-Server::Server(std::size_t connections) : limit_(connections) {
+Server::Server(std::size_t connections) : limit_(connections), next_id_(kFirstConnection) {
   poll_ = os::Fd(static_cast<int>(os::call(::epoll_create1, EPOLL_CLOEXEC).or_throw("make a poll set")));
-  wake_ =
-      os::Fd(static_cast<int>(os::call(::eventfd, 0u, EFD_CLOEXEC | EFD_NONBLOCK).or_throw("make an event counter")));
-  epoll_event event{};
-  event.events = EPOLLIN;
-  event.data.ptr = nullptr;  // level-triggered and never read: wakes every thread
-  os::call(::epoll_ctl, poll_.get(), EPOLL_CTL_ADD, wake_.get(), &event).or_throw("watch the event counter");
+  for (const bool tasks : {false, true}) {
+    const int flags = EFD_CLOEXEC | EFD_NONBLOCK | (tasks ? EFD_SEMAPHORE : 0);
+    os::Fd& fd = tasks ? tasks_waiting_ : wake_;
+    fd = os::Fd(static_cast<int>(os::call(::eventfd, 0u, flags).or_throw("make an event counter")));
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u64 = tasks ? kTask : kWake;  // level-triggered; kWake is never read, so that it wakes every thread
+    os::call(::epoll_ctl, poll_.get(), EPOLL_CTL_ADD, fd.get(), &event).or_throw("watch an event counter");
+  }
 }
 
 Server::~Server() { stop(std::chrono::milliseconds(0)); }
@@ -116,17 +122,25 @@ void Server::listen_unix(const std::string& path, Accept accept) {
 
 void Server::add_listener(os::Fd fd, Accept accept, std::string path) {
   listeners_.push_back(std::make_unique<Listener>(Listener{std::move(fd), std::move(accept), std::move(path)}));
-  Listener* listener = listeners_.back().get();
-  arm(listener->fd.get(), reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(listener) | kListenerBit), EPOLLIN,
-      true);
+  arm(listeners_.back()->fd.get(), kFirstListener + listeners_.size() - 1, EPOLLIN, true);
 }
 
-void Server::arm(int fd, void* what, unsigned events, bool add) {
+void Server::arm(int fd, std::uint64_t id, unsigned events, bool add) {
   epoll_event event{};
   event.events = events | EPOLLONESHOT | EPOLLRDHUP;
-  event.data.ptr = what;
+  event.data.u64 = id;
+  // ENOENT: another thread has removed the connection meanwhile.
   const os::SysRet armed = os::call(::epoll_ctl, poll_.get(), add ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
-  SLIP_CHECK(armed.err == 0 || armed.err == ENOMEM || armed.err == ENOSPC);
+  SLIP_CHECK(armed.err == 0 || armed.err == ENOENT || armed.err == ENOMEM || armed.err == ENOSPC);
+}
+
+void Server::post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const auto written = ::write(tasks_waiting_.get(), &one, sizeof one);
 }
 
 void Server::start(unsigned threads) {
@@ -140,21 +154,52 @@ void Server::work() {
   while (!ending_) {
     epoll_event event{};
     const os::SysRet got = os::call(::epoll_wait, poll_.get(), &event, 1, -1);
-    if (!got || got.value == 0 || event.data.ptr == nullptr) {
-      continue;
+    if (got && got.value == 1) {
+      handle(event.data.u64);
     }
-    const auto bits = reinterpret_cast<std::uintptr_t>(event.data.ptr);
-    if ((bits & kListenerBit) != 0) {
-      accept_from(*reinterpret_cast<Listener*>(bits & ~kListenerBit));
-      continue;
-    }
-    // Only the owner of an event removes a connection, and this thread owns this one.
-    const auto held = static_cast<Connection*>(event.data.ptr)->shared_from_this();
-    held->on_ready();
   }
 }
 
-void Server::accept_from(Listener& listener) {
+void Server::handle(std::uint64_t id) {
+  if (id == kWake) {
+    return;
+  }
+  if (id == kTask) {
+    run_task();
+    return;
+  }
+  if (id < kFirstConnection) {
+    accept_from(id - kFirstListener);
+    return;
+  }
+  std::shared_ptr<Connection> connection;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = connections_.find(id);
+    if (found == connections_.end()) {
+      return;
+    }
+    connection = found->second;
+  }
+  connection->on_ready();
+}
+
+void Server::run_task() {
+  std::uint64_t one = 0;
+  if (::read(tasks_waiting_.get(), &one, sizeof one) != sizeof one) {
+    return;  // another thread took it
+  }
+  std::function<void()> task;
+  {
+    const std::lock_guard lock(mutex_);
+    task = std::move(tasks_.front());
+    tasks_.pop_front();
+  }
+  task();
+}
+
+void Server::accept_from(std::size_t index) {
+  Listener& listener = *listeners_[index];
   while (!draining_) {
     const os::SysRet got = os::call(::accept4, listener.fd.get(), static_cast<sockaddr*>(nullptr),
                                     static_cast<socklen_t*>(nullptr), SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -167,25 +212,26 @@ void Server::accept_from(Listener& listener) {
     const int fd = static_cast<int>(got.value);
     const int on = 1;
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on socket files, which need it not
+    ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     auto connection = listener.accept(*this, os::Fd(fd));
     {
       const std::lock_guard lock(mutex_);
       if (connections_.size() >= limit_) {
         continue;  // the object goes and closes the socket
       }
-      connections_.emplace(connection.get(), connection);
+      connection->id_ = next_id_++;
+      connections_.emplace(connection->id(), connection);
     }
-    arm(fd, connection.get(), EPOLLIN, true);
+    arm(fd, connection->id(), EPOLLIN, true);
   }
   if (!draining_) {
-    arm(listener.fd.get(), reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(&listener) | kListenerBit), EPOLLIN,
-        false);
+    arm(listener.fd.get(), kFirstListener + index, EPOLLIN, false);
   }
 }
 
 void Server::remove(Connection& connection) {
   const std::lock_guard lock(mutex_);
-  const auto found = connections_.find(&connection);
+  const auto found = connections_.find(connection.id());
   if (found != connections_.end()) {
     ::shutdown(connection.fd(), SHUT_RDWR);
     epoll_event ignored{};
@@ -208,7 +254,7 @@ void Server::watch() {
 
 void Server::cut_expired() {
   const std::lock_guard lock(mutex_);
-  for (const auto& [connection, held] : connections_) {
+  for (const auto& [id, connection] : connections_) {
     const std::int64_t expires = connection->expires();
     if (expires != 0 && expires < now_ms()) {
       ::shutdown(connection->fd(), SHUT_RDWR);  // its thread sees the end and removes it
@@ -229,7 +275,7 @@ bool Server::stop(std::chrono::milliseconds grace) {
   std::vector<std::shared_ptr<Connection>> open;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [pointer, held] : connections_) {
+    for (const auto& [id, held] : connections_) {
       open.push_back(held);
     }
   }

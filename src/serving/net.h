@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,8 +18,8 @@ namespace slip::serving {
 
 class Server;
 
-/// One client's connection. At any time one thread at most works on it: the server's poll set hands each event to one
-/// thread and reports no other until rearm().
+/// One client's connection. The server's poll set hands each event to one thread and reports no other until rearm():
+/// a connection that calls it last has one thread at most at work on it.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(Server& server, os::Fd fd) : server_(server), fd_(std::move(fd)) {}
@@ -32,6 +33,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   virtual void drain() = 0;
 
   [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] std::uint64_t id() const noexcept { return id_; }
   /// Steady milliseconds at which an idle connection is cut; 0: never. Read by the server's timer.
   [[nodiscard]] std::int64_t expires() const noexcept { return expires_.load(std::memory_order_relaxed); }
 
@@ -50,8 +52,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] Server& server() noexcept { return server_; }
 
  private:
+  friend class Server;
   Server& server_;
   os::Fd fd_;
+  std::uint64_t id_ = 0;  ///< never used again by the server, unlike the object's address
   std::atomic<std::int64_t> expires_{0};
 };
 
@@ -77,6 +81,9 @@ class Server {
   /// @return true when every connection finished in time
   bool stop(std::chrono::milliseconds grace);
 
+  /// Runs `task` on one of the threads.
+  void post(std::function<void()> task);
+
   [[nodiscard]] bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::size_t connection_count() const;
 
@@ -90,14 +97,17 @@ class Server {
 
   void add_listener(os::Fd fd, Accept accept, std::string path);
   void work();
-  void accept_from(Listener& listener);
-  void arm(int fd, void* what, unsigned events, bool add);
+  void handle(std::uint64_t id);
+  void run_task();
+  void accept_from(std::size_t index);
+  void arm(int fd, std::uint64_t id, unsigned events, bool add);
   void remove(Connection& connection);
   void watch();
   void cut_expired();
 
   os::Fd poll_;
   os::Fd wake_;
+  os::Fd tasks_waiting_;  ///< counts tasks_
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::vector<std::thread> threads_;
   std::thread watcher_;
@@ -105,7 +115,9 @@ class Server {
   std::atomic<bool> draining_{false};
   std::atomic<bool> ending_{false};
   mutable std::mutex mutex_;
-  std::unordered_map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+  std::deque<std::function<void()>> tasks_;
+  std::uint64_t next_id_;
 };
 
 }  // namespace slip::serving

@@ -20,6 +20,11 @@ struct Flag {
 
 const std::vector<Flag>& flags() {
   static const std::vector<Flag> table = {
+      {"port", &Options::port, "gRPC port; 0: none"},
+      {"grpc_socket_path", &Options::grpc_socket_path, "also listen for gRPC on this socket file"},
+      {"grpc_max_threads", &Options::grpc_max_threads, "threads for gRPC; 0: four per core"},
+      {"enable_serialization_as_tensor_content", &Options::enable_serialization_as_tensor_content,
+       "answer gRPC with tensor_content instead of typed fields"},
       {"rest_api_port", &Options::rest_api_port, "REST port; 0: none"},
       {"rest_api_num_threads", &Options::rest_api_num_threads, "threads for REST; 0: four per core"},
       {"rest_api_timeout_in_ms", &Options::rest_api_timeout_in_ms, "time a REST request may take"},

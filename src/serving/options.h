@@ -33,6 +33,7 @@ struct Options {
   std::int64_t tensorflow_intra_op_parallelism = 0;
   std::int64_t tensorflow_inter_op_parallelism = 0;
   std::string monitoring_config_file;
+  bool enable_serialization_as_tensor_content = false;
   bool enable_batching = false;
   std::string batching_parameters_file;
   std::string ssl_config_file;

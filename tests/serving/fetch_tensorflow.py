@@ -1,4 +1,4 @@
-"""Puts TensorFlow's two runtime libraries where the tests of serving find them: tensorflow.py FOLDER
+"""Puts TensorFlow's two runtime libraries where the tests of serving find them: fetch_tensorflow.py FOLDER
 
 They come out of the wheel tensorflow-cpu 2.9.0: from $SLIP_TF_WHEEL_DIR when that holds it, else by pip from the
 index this machine is configured for. Exit status 77 (skip) when neither has it.
