@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "os/file.h"
+#include "serving/batch.h"
 #include "serving/config.h"
 #include "serving/executor.h"
 #include "serving/grpc_service.h"
@@ -66,6 +67,16 @@ RestOptions rest_options(const Options& options) {
   return rest;
 }
 
+std::unique_ptr<Executor> make_executor(const Options& options, Metrics& metrics) {
+  if (!options.enable_batching) {
+    return std::make_unique<DirectExecutor>();
+  }
+  const std::string& file = options.batching_parameters_file;
+  BatchSettings settings =
+      file.empty() ? BatchSettings{} : value_or_throw(read_batch_settings(os::read_file(file)), file);
+  return std::make_unique<BatchingExecutor>(std::move(settings), metrics);
+}
+
 unsigned thread_count(std::int64_t given) {
   return given > 0 ? static_cast<unsigned>(given) : 4 * std::max(1u, std::thread::hardware_concurrency());
 }
@@ -78,11 +89,12 @@ struct App::Parts {
       : options(std::move(given)),
         log(to),
         manager(load_tensorflow(options.tensorflow), lifecycle(options), log),
-        rest(rest_options(options), manager, executor, metrics, log),
+        executor(make_executor(options, metrics)),
+        rest(rest_options(options), manager, *executor, metrics, log),
         handler(rest.handler()),
         grpc({static_cast<std::size_t>(options.max_body_bytes),
               options.enable_serialization_as_tensor_content ? TensorForm::Content : TensorForm::Typed},
-             manager, executor, metrics),
+             manager, *executor, metrics),
         grpc_handler(grpc.handler()),
         rest_server(static_cast<std::size_t>(options.max_connections)),
         grpc_server(static_cast<std::size_t>(options.max_connections)) {}
@@ -90,8 +102,8 @@ struct App::Parts {
   Options options;
   Log& log;
   Metrics metrics;
-  DirectExecutor executor;
   Manager manager;
+  std::unique_ptr<Executor> executor;
   RestService rest;
   HttpHandler handler;
   GrpcService grpc;

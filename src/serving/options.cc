@@ -49,6 +49,8 @@ const std::vector<Flag>& flags() {
       {"tensorflow_intra_op_parallelism", &Options::tensorflow_intra_op_parallelism, "threads inside one operation"},
       {"tensorflow_inter_op_parallelism", &Options::tensorflow_inter_op_parallelism, "threads between operations"},
       {"monitoring_config_file", &Options::monitoring_config_file, "MonitoringConfig in text format"},
+      {"enable_batching", &Options::enable_batching, "run requests of several clients together"},
+      {"batching_parameters_file", &Options::batching_parameters_file, "BatchingParameters in text format"},
       {"tensorflow", &Options::tensorflow, "the `tensorflow` folder of a wheel 2.9 (or SLIPWAY_TENSORFLOW)"},
       {"grace_seconds", &Options::grace_seconds, "time for running requests after SIGTERM"},
       {"max_body_bytes", &Options::max_body_bytes, "largest request"},
@@ -62,6 +64,7 @@ const std::vector<Flag>& flags() {
 
 /// Flags of tensorflow_model_server 2.9 that set what does not exist here, or what cannot be otherwise here.
 constexpr std::string_view kWithoutEffect[] = {
+    "enable_model_warmup",
     "num_load_threads",
     "num_unload_threads",
     "flush_filesystem_caches",

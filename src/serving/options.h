@@ -27,7 +27,6 @@ struct Options {
   std::int64_t max_num_load_retries = 5;
   std::int64_t load_retry_interval_micros = 60'000'000;
   bool allow_version_labels_for_unavailable_models = false;
-  bool enable_model_warmup = true;
   std::string saved_model_tags = "serve";
   std::int64_t tensorflow_session_parallelism = 0;
   std::int64_t tensorflow_intra_op_parallelism = 0;
@@ -36,7 +35,6 @@ struct Options {
   bool enable_serialization_as_tensor_content = false;
   bool enable_batching = false;
   std::string batching_parameters_file;
-  std::string ssl_config_file;
   std::string tensorflow;  ///< folder of TensorFlow's libraries
   std::int64_t grace_seconds = 30;
   std::int64_t max_body_bytes = 256 << 20;

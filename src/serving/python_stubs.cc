@@ -24,7 +24,7 @@ namespace {
 
 extern "C" {
 // Bigger than any object of CPython 3.9 (PyTypeObject has 408 bytes).
-#define SLIP_PYTHON_DATA(name) SLIP_EXPORTED alignas(64) char name[1024] = {};
+#define SLIP_PYTHON_DATA(name) alignas(64) SLIP_EXPORTED char name[1024] = {};
 #define SLIP_PYTHON_FUNCTION(name) \
   SLIP_EXPORTED void name() { called(#name); }
 #include "serving/python_symbols.inc"

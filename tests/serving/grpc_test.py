@@ -142,10 +142,25 @@ def test_predict_options_and_errors():
         assert "too large or negative" in error_of(call, predict_request("half", {"x": huge}))[1]
         huge.tensor_shape.dim[0].size = -1
         assert "too large or negative" in error_of(call, predict_request("half", {"x": huge}))[1]
-        assert error_of(call, predict_request("half", {"x": x}), timeout=0.000001)[0] == "DEADLINE_EXCEEDED"
         big = np.arange(2_000_000, dtype=np.float32)
         np.testing.assert_array_equal(tf.make_ndarray(call(predict_request("half", {"x": big}), 30).outputs["y"]),
                                       big / 2 + 2)
+
+
+def test_a_deadline_stops_the_run():
+    class Slow(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([], tf.int64, name="n")])
+        def __call__(self, n):
+            return {"i": tf.while_loop(lambda i: i < n, lambda i: [i + 1], [tf.constant(0, tf.int64)])[0]}
+
+    with tempfile.TemporaryDirectory() as folder:
+        slow = Slow()
+        tf.saved_model.save(slow, folder + "/m/1", {"serving_default": slow.__call__})
+        with Server("--model_name=m", f"--model_base_path={folder}/m") as s, channel(s) as c:
+            assert stub(c).Predict(predict_request("m", {"n": np.int64(3)}), 10).outputs["i"].int64_val[0] == 3
+            request = predict_request("m", {"n": np.int64(10**12)})
+            assert error_of(stub(c).Predict, request, timeout=0.3)[0] == "DEADLINE_EXCEEDED"
+            eventually(lambda: 'request_count{model_name="m",status="DEADLINE_EXCEEDED"} 1' in s.rest("/metrics")[1])
 
 
 def test_classify_regress_multi_inference():

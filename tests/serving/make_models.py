@@ -78,6 +78,15 @@ class Mixed(tf.Module):
         return {"text": text}
 
 
+class Batch(tf.Module):
+    """Tells every row how many rows ran with it."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="word"), tf.TensorSpec([None], tf.int64, name="wait")])
+    def __call__(self, word, wait):
+        n = tf.while_loop(lambda i: i < tf.reduce_max(wait), lambda i: [i + 1], [tf.constant(0, tf.int64)])[0]
+        return {"word": word, "rows": tf.fill(tf.shape(word), tf.size(word)) + tf.cast(n * 0, tf.int32)}
+
+
 class Lookup(tf.Module):
     """A vocabulary in an asset file."""
 
@@ -102,6 +111,8 @@ counter = Counter()
 tf.saved_model.save(counter, fresh("counter"), {"serving_default": counter.increment})
 mixed = Mixed()
 tf.saved_model.save(mixed, fresh("mixed"), {"serving_default": mixed.__call__, "echo": mixed.echo})
+batch = Batch()
+tf.saved_model.save(batch, fresh("batch"), {"serving_default": batch.__call__})
 words = out / "vocabulary.txt"
 words.write_text("alpha\nbeta\ngamma\n")
 lookup = Lookup(str(words))
