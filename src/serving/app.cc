@@ -13,6 +13,7 @@
 #include "serving/manager.h"
 #include "serving/metrics.h"
 #include "serving/rest.h"
+#include "serving/warmup.h"
 
 namespace slip::serving {
 namespace {
@@ -88,7 +89,8 @@ struct App::Parts {
   Parts(Options given, Log& to)
       : options(std::move(given)),
         log(to),
-        manager(load_tensorflow(options.tensorflow), lifecycle(options), log),
+        manager(load_tensorflow(options.tensorflow), lifecycle(options), log,
+                options.enable_model_warmup ? Warmup(warm_up) : Warmup()),
         executor(make_executor(options, metrics)),
         rest(rest_options(options), manager, *executor, metrics, log),
         handler(rest.handler()),

@@ -43,6 +43,7 @@ const std::vector<Flag>& flags() {
       {"load_retry_interval_micros", &Options::load_retry_interval_micros, "time between those attempts"},
       {"allow_version_labels_for_unavailable_models", &Options::allow_version_labels_for_unavailable_models,
        "labels may name versions that are not loaded yet"},
+      {"enable_model_warmup", &Options::enable_model_warmup, "run a version's warm-up requests before it serves"},
       {"saved_model_tags", &Options::saved_model_tags, "tags of the graph to load"},
       {"tensorflow_session_parallelism", &Options::tensorflow_session_parallelism,
        "threads inside and between operations; 0: one per core"},
@@ -64,7 +65,6 @@ const std::vector<Flag>& flags() {
 
 /// Flags of tensorflow_model_server 2.9 that set what does not exist here, or what cannot be otherwise here.
 constexpr std::string_view kWithoutEffect[] = {
-    "enable_model_warmup",
     "num_load_threads",
     "num_unload_threads",
     "flush_filesystem_caches",

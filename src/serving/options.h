@@ -27,6 +27,7 @@ struct Options {
   std::int64_t max_num_load_retries = 5;
   std::int64_t load_retry_interval_micros = 60'000'000;
   bool allow_version_labels_for_unavailable_models = false;
+  bool enable_model_warmup = true;
   std::string saved_model_tags = "serve";
   std::int64_t tensorflow_session_parallelism = 0;
   std::int64_t tensorflow_intra_op_parallelism = 0;

@@ -5,6 +5,7 @@ $SLIP_SERVING_PYTHON names an interpreter with tensorflow 2.9 and tensorflow-ser
 
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import threading
@@ -23,7 +24,7 @@ try:
     import tensorflow as tf
     from tensorflow.core.framework.tensor_pb2 import TensorProto
     from tensorflow_serving.apis import (classification_pb2, get_model_metadata_pb2, get_model_status_pb2,
-                                         inference_pb2, model_management_pb2, model_service_pb2_grpc, predict_pb2,
+                                         inference_pb2, model_management_pb2, model_service_pb2_grpc, predict_pb2, prediction_log_pb2,
                                          prediction_service_pb2_grpc, regression_pb2)
 except ImportError as missing:
     print(f"skipped: {missing}; set SLIP_SERVING_PYTHON to an interpreter that has tensorflow-serving-api")
@@ -214,6 +215,43 @@ def test_metadata_status_reload():
         assert error_of(stub(c).Predict, predict_request("half", {"x": x}))[0] == "NOT_FOUND"
 
 
+def test_warm_up_requests_run_before_a_version_serves():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("counter", "half_plus_two"):
+            shutil.copytree(MODELS / name, pathlib.Path(folder) / name)
+        counter = pathlib.Path(folder) / "counter/1/assets.extra"
+        half = pathlib.Path(folder) / "half_plus_two/123/assets.extra"
+        counter.mkdir()
+        half.mkdir()
+        with tf.io.TFRecordWriter(str(counter / "tf_serving_warmup_requests")) as writer:
+            for _ in range(3):
+                log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(
+                    request=predict_request("counter", {})))
+                writer.write(log.SerializeToString())
+        regress = regression_pb2.RegressionRequest()
+        regress.model_spec.signature_name = "regress_x_to_y"
+        regress.input.example_list.examples.add().features.feature["x"].float_list.value.append(1.0)
+        with tf.io.TFRecordWriter(str(half / "tf_serving_warmup_requests")) as writer:
+            writer.write(prediction_log_pb2.PredictionLog(regress_log=prediction_log_pb2.RegressLog(
+                request=regress)).SerializeToString())
+        with Server("--model_name=counter", f"--model_base_path={folder}/counter") as s, channel(s) as c:
+            assert stub(c).Predict(predict_request("counter", {}), 10).outputs["count"].float_val[0] == 4.0
+        with Server("--model_name=counter", f"--model_base_path={folder}/counter", "--enable_model_warmup=false") as s:
+            with channel(s) as c:
+                assert stub(c).Predict(predict_request("counter", {}), 10).outputs["count"].float_val[0] == 1.0
+        with Server("--model_name=half", f"--model_base_path={folder}/half_plus_two"):
+            pass
+        records = half / "tf_serving_warmup_requests"
+        broken = bytearray(records.read_bytes())
+        broken[20] ^= 1
+        records.write_bytes(broken)
+        with Server("--model_name=half", f"--model_base_path={folder}/half_plus_two", "--max_num_load_retries=0",
+                    wait=False) as s:
+            assert s.process.wait(20) == 1
+            s.wait_for("version did not load",
+                       reason="DATA_LOSS: Please verify your warmup data is in TFRecord format.")
+
+
 def test_many_calls_on_one_connection():
     with tempfile.TemporaryDirectory() as folder, Server(models(folder, **ALL)) as s, channel(s) as c:
         futures = [(i, stub(c).Predict.future(predict_request("half", {"x": np.full(1 + i % 50, i, np.float32)}), 30))
@@ -257,7 +295,7 @@ def test_health():
                 watch = call(c, "Watch")(b"", timeout=30)
                 assert next(watch) == b"\x08\x02"
                 staging = pathlib.Path(folder) / "staging"
-                __import__("shutil").copytree(MODELS / "half_plus_two_tf2" / "1", staging)
+                shutil.copytree(MODELS / "half_plus_two_tf2" / "1", staging)
                 base.mkdir()
                 staging.rename(base / "1")
                 assert next(watch) == b"\x08\x01"
