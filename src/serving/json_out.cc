@@ -5,6 +5,43 @@
 #include <utility>
 
 namespace slip::serving {
+namespace {
+
+/// %.{digits}g of a float whose decimal exponent is between -4 and 8; false: use the slow way.
+///
+/// A float has 24 bits and 10^12 = 5^12 * 2^12 has 28 odd ones, so their product is exact in a double and one rounding
+/// to an integer gives the digits that printf gives.
+bool append_general(std::string& out, float value, int exponent, int digits) {
+  constexpr double kPowers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12};
+  if (exponent < -4 || exponent >= digits) {
+    return false;
+  }
+  const long long scaled = std::llrint(std::fabs(static_cast<double>(value)) * kPowers[digits - 1 - exponent]);
+  char buffer[32];
+  const auto count = std::to_chars(buffer, buffer + sizeof buffer, scaled).ptr - buffer;
+  if (count != digits) {
+    return false;  // zero, or rounded up to the next power of ten
+  }
+  std::string_view text(buffer, static_cast<std::size_t>(count));
+  const std::size_t last = text.find_last_not_of('0');
+  const std::size_t whole = exponent < 0 ? 0 : static_cast<std::size_t>(exponent) + 1;
+  if (std::signbit(value)) {
+    out.push_back('-');
+  }
+  if (whole == 0) {
+    out.append("0.0000", 1 - static_cast<std::size_t>(exponent));
+    out.append(text.substr(0, last + 1));
+    return true;
+  }
+  out.append(text.substr(0, whole));
+  out.push_back('.');
+  out.append(last < whole ? "0" : text.substr(whole, last + 1 - whole));
+  return true;
+}
+
+bool append_general(std::string&, double, int, int) { return false; }
+
+}  // namespace
 
 void JsonOut::new_line() {
   out_.push_back('\n');
@@ -107,6 +144,11 @@ void JsonOut::write_decimal(T value, int digits) {
     ++e;
   }
   const bool six = e - buffer <= 7 + (buffer[0] == '-' ? 1 : 0);
+  int exponent = 0;
+  std::from_chars(e + (e[1] == '+' ? 2 : 1), end, exponent);
+  if (append_general(out_, value, exponent, six ? 6 : digits)) {
+    return;
+  }
   end = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general, six ? 6 : digits).ptr;
   const std::string_view text(buffer, static_cast<std::size_t>(end - buffer));
   out_ += text;
