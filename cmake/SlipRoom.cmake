@@ -1,9 +1,9 @@
-# slip_room(NAME [DEPS room…] [LIBS library…] [PKG pkg-config-module…] [TEST_LIBS …])
+# slip_room(NAME [DEPS room…] [LIBS library…] [PKG pkg-config-module…] [TEST_LIBS …] [TEST_FIXTURES …])
 #
 # A room: one static library slip_NAME from its *.cc, one test program NAME_test from its *_test.cc, one program
 # per *_fuzz.cc. DEPS are rooms its headers or sources include; tests/layering_test.py holds them against layers.txt.
 function(slip_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;PKG;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;PKG;TEST_LIBS;TEST_FIXTURES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -28,7 +28,8 @@ function(slip_room name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE slip_${name} GTest::gmock GTest::gtest_main ${ROOM_TEST_LIBS})
     target_compile_definitions(${name}_test PRIVATE SLIP_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+    gtest_discover_tests(${name}_test TEST_PREFIX "${name}." DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300
+                         FIXTURES_REQUIRED "${ROOM_TEST_FIXTURES}")
   endif()
   foreach(source IN LISTS fuzzers)
     get_filename_component(fuzz ${source} NAME_WE)

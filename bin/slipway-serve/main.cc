@@ -1,0 +1,92 @@
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "serving/app.h"
+#include "serving/log.h"
+#include "serving/options.h"
+
+namespace {
+
+using slip::serving::Options;
+
+/// Signals are blocked in every thread and taken here, so that no handler interrupts anything.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+bool stop_asked(const sigset_t& signals) {
+  const timespec wait{0, 100'000'000};
+  return ::sigtimedwait(&signals, nullptr, &wait) > 0;
+}
+
+/// Installed, TensorFlow's libraries lie in lib/slipway beside bin.
+std::string default_tensorflow() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return (self.parent_path().parent_path() / "lib/slipway/tensorflow").string();
+}
+
+/// oneDNN's kernels round differently from those that training used by default; pin the choice and say so.
+void pin_onednn(slip::serving::Log& log) {
+  ::setenv("TF_ENABLE_ONEDNN_OPTS", "0", 0);
+  ::setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
+  log.info("numerics pinned", {{"TF_ENABLE_ONEDNN_OPTS", std::string(std::getenv("TF_ENABLE_ONEDNN_OPTS"))}});
+}
+
+int serve(Options options) {
+  const sigset_t signals = block_signals();
+  slip::serving::Log log;
+  if (options.tensorflow.empty()) {
+    options.tensorflow = default_tensorflow();
+  }
+  pin_onednn(log);
+  slip::serving::App app(std::move(options), log);
+  return app.run([&] { return stop_asked(signals); });
+}
+
+int report(const slip::Error& error) {
+  std::string text = "error: " + error.joined() + "\n";
+  for (const auto& hint : error.hints()) {
+    text += "hint: " + hint + "\n";
+  }
+  std::fputs(text.c_str(), stderr);
+  return error.kind() == slip::ErrorKind::Usage ? 2 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int status = 1;
+  try {
+    Options options = slip::serving::read_options(std::vector<std::string>(argv + 1, argv + argc));
+    if (options.help) {
+      std::fputs(slip::serving::help_text().c_str(), stdout);
+      return 0;
+    }
+    if (options.version) {
+      std::puts("slipway-serve " SLIP_VERSION);
+      return 0;
+    }
+    status = serve(std::move(options));
+  } catch (const slip::Error& error) {
+    status = report(error);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  }
+  // TensorFlow's own threads outlive main() and may touch what exit handlers destroy.
+  std::fflush(nullptr);
+  ::_exit(status);
+}

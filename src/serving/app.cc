@@ -1,0 +1,235 @@
+#include "serving/app.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "core/error.h"
+#include "os/file.h"
+#include "serving/batch.h"
+#include "serving/config.h"
+#include "serving/executor.h"
+#include "serving/grpc_service.h"
+#include "serving/http1.h"
+#include "serving/manager.h"
+#include "serving/metrics.h"
+#include "serving/rest.h"
+#include "serving/warmup.h"
+
+namespace slip::serving {
+namespace {
+
+/// A value, or the failure as an error for the person who started the server.
+template <class T>
+T value_or_throw(Result<T> result, const std::string& file) {
+  if (!result) {
+    throw Error(ErrorKind::Invalid, "read `{}`: {}", file, result.error().message);
+  }
+  return std::move(*result);
+}
+
+std::vector<ModelConfig> read_models(const Options& options) {
+  if (!options.model_config_file.empty()) {
+    return value_or_throw(read_model_config(os::read_file(options.model_config_file)), options.model_config_file);
+  }
+  if (options.model_base_path.empty()) {
+    throw Error(ErrorKind::Usage, "no model is named")
+        .add_hint("give --model_base_path=FOLDER or --model_config_file=FILE");
+  }
+  ModelConfig config;
+  config.name = options.model_name;
+  config.base_path = options.model_base_path;
+  return {config};
+}
+
+LifecycleSettings lifecycle(const Options& options) {
+  LifecycleSettings settings;
+  const auto threads = [&](std::int64_t own) {
+    return static_cast<int>(own > 0 ? own : options.tensorflow_session_parallelism);
+  };
+  settings.session.intra_op_threads = threads(options.tensorflow_intra_op_parallelism);
+  settings.session.inter_op_threads = threads(options.tensorflow_inter_op_parallelism);
+  settings.session.tags = options.saved_model_tags;
+  settings.poll = std::chrono::seconds(options.file_system_poll_wait_seconds);
+  settings.retries = static_cast<int>(options.max_num_load_retries);
+  settings.retry_interval = std::chrono::milliseconds(options.load_retry_interval_micros / 1000);
+  settings.labels_for_unavailable = options.allow_version_labels_for_unavailable_models;
+  return settings;
+}
+
+RestOptions rest_options(const Options& options) {
+  RestOptions rest;
+  rest.timeout = std::chrono::milliseconds(options.rest_api_timeout_in_ms);
+  rest.cors = options.rest_api_enable_cors_support;
+  rest.access_log = options.access_log;
+  rest.metrics_path = options.monitoring_config_file.empty()
+                          ? ""
+                          : value_or_throw(read_monitoring_config(os::read_file(options.monitoring_config_file)),
+                                           options.monitoring_config_file);
+  return rest;
+}
+
+std::unique_ptr<Executor> make_executor(const Options& options, Metrics& metrics) {
+  if (!options.enable_batching) {
+    return std::make_unique<DirectExecutor>();
+  }
+  const std::string& file = options.batching_parameters_file;
+  BatchSettings settings =
+      file.empty() ? BatchSettings{} : value_or_throw(read_batch_settings(os::read_file(file)), file);
+  return std::make_unique<BatchingExecutor>(std::move(settings), metrics);
+}
+
+unsigned thread_count(std::int64_t given) {
+  return given > 0 ? static_cast<unsigned>(given) : 4 * std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+/// In the order of construction: what comes later uses what comes earlier.
+struct App::Parts {
+  Parts(Options given, Log& to)
+      : options(std::move(given)),
+        log(to),
+        manager(load_tensorflow(options.tensorflow), lifecycle(options), log,
+                options.enable_model_warmup ? Warmup(warm_up) : Warmup()),
+        executor(make_executor(options, metrics)),
+        rest(rest_options(options), manager, *executor, metrics, log),
+        handler(rest.handler()),
+        grpc({static_cast<std::size_t>(options.max_body_bytes),
+              options.enable_serialization_as_tensor_content ? TensorForm::Content : TensorForm::Typed},
+             manager, *executor, metrics),
+        grpc_handler(grpc.handler()),
+        rest_server(static_cast<std::size_t>(options.max_connections)),
+        grpc_server(static_cast<std::size_t>(options.max_connections)) {}
+
+  Options options;
+  Log& log;
+  Metrics metrics;
+  Manager manager;
+  std::unique_ptr<Executor> executor;
+  RestService rest;
+  HttpHandler handler;
+  GrpcService grpc;
+  GrpcHandler grpc_handler;
+  Http1Options http;
+  GrpcOptions http2;
+  Server rest_server;
+  Server grpc_server;
+  Clock::time_point next_config_look = Clock::time_point::max();
+  std::string config_text;
+
+  void open_ports();
+  void look_at_config();
+  int drain();
+};
+
+void App::Parts::open_ports() {
+  http.limits.body_bytes = static_cast<std::size_t>(options.max_body_bytes);
+  if (options.rest_api_port > 0 || options.any_ports) {
+    const std::int64_t wanted = options.any_ports ? 0 : options.rest_api_port;
+    const auto port =
+        rest_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted), http1_port(http, handler));
+    rest_server.start(thread_count(options.rest_api_num_threads));
+    log.info("listening", {{"protocol", "REST"}, {"address", options.address}, {"port", std::int64_t{port}}});
+  }
+  http2.message_bytes = static_cast<std::size_t>(options.max_body_bytes);
+  if (options.port > 0 || options.any_ports) {
+    const std::int64_t wanted = options.any_ports ? 0 : options.port;
+    const auto port =
+        grpc_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted), grpc_port(http2, grpc_handler));
+    log.info("listening", {{"protocol", "gRPC"}, {"address", options.address}, {"port", std::int64_t{port}}});
+  }
+  if (!options.grpc_socket_path.empty()) {
+    grpc_server.listen_unix(options.grpc_socket_path, grpc_port(http2, grpc_handler));
+  }
+  if (options.port > 0 || options.any_ports || !options.grpc_socket_path.empty()) {
+    grpc_server.start(thread_count(options.grpc_max_threads));
+  }
+}
+
+/// Reads the model config file again; one that cannot be read leaves everything as it is.
+void App::Parts::look_at_config() {
+  if (Clock::now() < next_config_look) {
+    return;
+  }
+  next_config_look = Clock::now() + std::chrono::seconds(options.model_config_file_poll_wait_seconds);
+  try {
+    std::string text = os::read_file(options.model_config_file);
+    if (text == config_text) {
+      return;
+    }
+    config_text = std::move(text);
+    auto configs = read_model_config(config_text);
+    const auto done = configs ? manager.configure(std::move(*configs)) : Result<void>(tl::unexpected(configs.error()));
+    if (done) {
+      log.info("model config read", {{"file", options.model_config_file}});
+    } else {
+      log.warning("model config rejected", {{"file", options.model_config_file}, {"reason", done.error().message}});
+      config_text.clear();  // try again: a label may name a version that is still loading
+    }
+  } catch (const Error& error) {
+    log.warning("model config not read", {{"file", options.model_config_file}, {"reason", error.joined()}});
+  }
+}
+
+App::App(Options options, Log& log) {
+  auto configs = read_models(options);
+  parts_ = std::make_unique<Parts>(std::move(options), log);
+  Parts& parts = *parts_;
+  for (const auto& name : parts.options.without_effect) {
+    log.warning("flag has no effect here", {{"flag", name}});
+  }
+  log.info("tensorflow loaded", {{"version", load_tensorflow(parts.options.tensorflow).Version()}});
+  if (!parts.options.model_config_file.empty()) {
+    parts.config_text = os::read_file(parts.options.model_config_file);
+    if (parts.options.model_config_file_poll_wait_seconds > 0) {
+      parts.next_config_look = Clock::now();
+    }
+  }
+  if (auto done = parts.manager.configure(std::move(configs)); !done) {
+    throw Error(ErrorKind::Invalid, "configure the models: {}", done.error().message);
+  }
+  parts.metrics.gauge("slipway_serving_connections_rest",
+                      [&parts] { return static_cast<double>(parts.rest_server.connection_count()); });
+  parts.metrics.gauge("slipway_serving_connections_grpc",
+                      [&parts] { return static_cast<double>(parts.grpc_server.connection_count()); });
+  parts.open_ports();
+  parts.manager.start();
+}
+
+App::~App() = default;
+
+int App::run(const std::function<bool()>& stop) {
+  Parts& parts = *parts_;
+  bool ready = false;
+  while (!stop()) {
+    if (!ready) {
+      const Failure failure = parts.manager.await(std::chrono::milliseconds(50));
+      ready = failure.code == Code::Ok;
+      if (ready) {
+        parts.log.info("ready");
+      } else if (failure.code != Code::DeadlineExceeded) {
+        parts.log.line("error", "models failed", {{"reason", to_string(failure)}});
+        parts.drain();
+        return 1;
+      }
+    }
+    parts.look_at_config();
+    parts.grpc.tell_watchers();
+  }
+  return parts.drain();
+}
+
+int App::Parts::drain() {
+  log.info("draining", {{"grace_seconds", options.grace_seconds}});
+  const auto end = Clock::now() + std::chrono::seconds(options.grace_seconds);
+  rest.drain();
+  grpc.drain();
+  grpc.tell_watchers();
+  bool clean = grpc_server.stop(std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()));
+  clean &= rest_server.stop(std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()));
+  manager.stop();
+  log.info("stopped", {{"all_requests_answered", clean ? "yes" : "no"}});
+  return 0;
+}
+
+}  // namespace slip::serving

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "serving/executor.h"
+#include "serving/http.h"
+#include "serving/log.h"
+#include "serving/manager.h"
+#include "serving/metrics.h"
+#include "serving/rest_path.h"
+
+namespace slip::serving {
+
+struct RestOptions {
+  std::chrono::milliseconds timeout{30'000};  ///< of one request, from its last byte
+  std::string metrics_path;                   ///< besides /metrics; empty: none
+  std::size_t inflated_bytes = 100u << 20;    ///< of a gzip body
+  bool cors = false;                          ///< answer browsers of other origins
+  bool access_log = false;                    ///< one line per request
+};
+
+/// TensorFlow Serving's REST API, health and metrics.
+class RestService {
+ public:
+  /// All must outlive the service.
+  RestService(RestOptions options, Manager& manager, Executor& executor, Metrics& metrics, Log& log);
+
+  void handle(HttpRequest&& request, HttpResponder respond);
+  [[nodiscard]] HttpHandler handler() {
+    return [this](HttpRequest&& request, HttpResponder respond) { handle(std::move(request), std::move(respond)); };
+  }
+  /// From now on /readyz says no, so that a load balancer sends no more.
+  void drain() noexcept { draining_ = true; }
+
+ private:
+  struct Call;
+
+  void route(HttpRequest& request, HttpResponder respond);
+  bool plain_page(std::string_view path, HttpResponse& response) const;
+  void infer(const RestPath& path, std::string_view body, HttpResponder respond);
+  void predict(Call call, std::string_view body);
+  void examples(Call call, std::string_view body, RestPath::Action action);
+  void conclude(const Call& call, Result<std::string> body);
+  Result<std::string> status_json(const ModelSpec& spec) const;
+  Result<std::string> metadata_json(const ModelSpec& spec) const;
+  HttpResponder logged(const HttpRequest& request, HttpResponder respond);
+  HttpResponse preflight(const HttpRequest& request) const;
+
+  RestOptions options_;
+  Manager& manager_;
+  Executor& executor_;
+  Metrics& metrics_;
+  Log& log_;
+  std::atomic<bool> draining_{false};
+};
+
+/// Inflates a gzip body. @param limit  of the result
+Result<std::string> inflate_gzip(std::string_view bytes, std::size_t limit);
+
+}  // namespace slip::serving

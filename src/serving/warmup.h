@@ -1,0 +1,21 @@
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+#include <vector>
+
+#include "serving/manager.h"
+
+namespace slip::serving {
+
+/// Runs the requests that lie beside a version, so that its first client does not wait for TensorFlow's preparations.
+/// No file: nothing to do. @param folder  of the version
+/// @source TensorFlow Serving 2.9, saved_model_warmup.cc: assets.extra/tf_serving_warmup_requests, TFRecords of
+///         PredictionLog, at most 1000
+Result<void> warm_up(const Servable& servable, const std::filesystem::path& folder);
+
+/// The records of a TFRecord file, views into `bytes`; every checksum is verified.
+/// @source tensorflow/core/lib/io/record_writer.h
+Result<std::vector<std::string_view>> read_tf_records(std::string_view bytes);
+
+}  // namespace slip::serving
