@@ -138,11 +138,15 @@ struct FaultServer::State {
     }
     const SeenRequest request = parse_request(text);
     const Answer answer = next_answer(request);
-    if (answer.delay.count() == 0 || wait(answer.delay)) {
+    const bool goes_on = answer.delay.count() == 0 || wait(answer.delay);
+    {
+      // Before the answer goes out: the client may ask again before this thread runs on.
+      const std::lock_guard lock(mutex);
+      --now;
+    }
+    if (goes_on) {
       send_answer(connection.get(), request, answer);
     }
-    const std::lock_guard lock(mutex);
-    --now;
   }
 
   void accept_all() {
