@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "init/control.h"
 #include "init/supervisor.h"
 
 namespace slip::init {
@@ -12,9 +13,11 @@ namespace {
 constexpr char kDefaultFile[] = "/etc/slipway/services.json";
 constexpr char kUsage_[] =
     "Usage: slipway-init [--services FILE] [--with-services] [-- COMMAND...]\n"
+    "       slipway-init [--services FILE] --health\n"
     "\n"
     "Without COMMAND, starts the services of FILE (/etc/slipway/services.json) and keeps them up.\n"
-    "With COMMAND, runs it instead and passes its status on; --with-services starts the services beside it.\n";
+    "With COMMAND, runs it instead and passes its status on; --with-services starts the services beside it.\n"
+    "--health asks the slipway-init that runs here: prints its services, 0 when all are well, else 1.\n";
 
 void say(Text a, Text b = {}, Text c = {}, Text d = {}) {
   char line[1024];
@@ -26,6 +29,7 @@ void say(Text a, Text b = {}, Text c = {}, Text d = {}) {
 struct Words {
   const char* file = kDefaultFile;
   bool with_services = false;
+  bool health = false;
   char** command = nullptr;
 };
 
@@ -39,6 +43,8 @@ bool read_words(int argc, char** argv, Words& words) {
     }
     if (word == "--with-services") {
       words.with_services = true;
+    } else if (word == "--health") {
+      words.health = true;
     } else if (word == "--services" && i + 1 < argc) {
       words.file = argv[++i];
     } else if (word[0] != '-' && !word.empty()) {
@@ -99,6 +105,21 @@ int read_config(const char* path, Config& config) {
   return kBadConfig;
 }
 
+int check_health(const Config& config) {
+  if (config.control == nullptr) {
+    say("--health needs `control` in the list of services");
+    return 1;
+  }
+  errno = 0;
+  if (ask_health(config.control)) {
+    return 0;
+  }
+  if (errno != 0) {
+    say("nobody answers on `", config.control, "`: ", strerror(errno));
+  }
+  return 1;
+}
+
 int run(int argc, char** argv) {
   Words words;
   if (!read_words(argc, argv, words)) {
@@ -108,11 +129,14 @@ int run(int argc, char** argv) {
   static Supervisor supervisor;
   Plan plan;
   plan.command = words.command;
-  if (words.command == nullptr || words.with_services) {
+  if (words.command == nullptr || words.with_services || words.health) {
     if (const int status = read_config(words.file, config); status != 0) {
       return status;
     }
     plan.config = &config;
+  }
+  if (words.health) {
+    return check_health(config);
   }
   plan.inherited = take_signals();
   return supervisor.run(plan);

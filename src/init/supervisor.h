@@ -72,6 +72,8 @@ class Supervisor {
   [[nodiscard]] unsigned count() const { return count_; }
   [[nodiscard]] const Unit& unit(unsigned at) const { return units_[at]; }
   [[nodiscard]] uint64_t now() const { return now_; }
+  /// Where the control socket listens; nullptr: nowhere.
+  [[nodiscard]] const char* control_path() const { return control_path_; }
 
  private:
   enum class Phase : uint8_t { Run, StopServices, StopRest, End };

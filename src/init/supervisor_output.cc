@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "init/control.h"
 #include "init/supervisor.h"
 #include "init/tags.h"
 
@@ -130,7 +131,7 @@ void Supervisor::watch_output() {
 
 /// What is still in the pipes, the last event, and a second for whoever reads them.
 int Supervisor::last_words() {
-  if (control_ >= 0) {
+  if (control_ >= 0 && !is_abstract(control_path_)) {
     ::unlink(control_path_);
   }
   if (!log_) {

@@ -240,6 +240,34 @@ class Control(support.Case):
         self.assertEqual(running.stop(), 0)
 
 
+    def health(self, running, file):
+        done = subprocess.run(["nsenter", f"--net=/proc/{running.pid()}/ns/net", support.INIT, "--services", str(file), "--health"],
+                              capture_output=True, text=True, timeout=20)
+        return done.returncode, done.stdout, done.stderr
+
+    @unittest.skipIf(os.geteuid() != 0, "entering a network namespace from outside needs root")
+    def test_health_over_an_abstract_socket(self):
+        name = f"@slipway-test-{os.getpid()}"
+        running = self.start(shell("a", "exec sleep 1000"), shell("b", "exit 0", restart={"policy": "never"}), control=name)
+        running.until(event="ready", service="a")
+        running.until(event="ended", service="b")
+        file = self.dir / "health.json"
+        file.write_text(json.dumps({"services": [], "control": name}))
+        status, out, err = self.health(running, file)
+        self.assertEqual((status, [s["state"] for s in json.loads(out)["services"]], err), (0, ["ready", "ended"], ""))
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect("\0" + name[1:])
+            client.sendall(b"stop a\n")
+            self.assertEqual(client.recv(100), b'{"ok":true}\n')
+        running.until(event="ended", service="a")
+        status, out, _ = self.health(running, file)
+        self.assertEqual((status, json.loads(out)["services"][0]["state"]), (1, "stopped"))
+        self.assertEqual(running.stop(), 0)
+        done = subprocess.run([support.INIT, "--services", str(file), "--health"], capture_output=True, text=True, timeout=20)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("Connection refused", done.stderr)
+
+
 class Words(support.Case):
     def refused(self, text, status=65):
         path = self.dir / "services.json"
