@@ -4,6 +4,7 @@
 
 #include "codec/json.h"
 #include "image/check.h"
+#include "image/services.h"
 #include "oci/layout.h"
 #include "oci/media_types.h"
 #include "oci/reference.h"
@@ -23,8 +24,20 @@ oci::ImageConfig config_of(const spec::Spec& spec, const lock::Lock& lock, const
   for (const auto& [name, value] : image_env(spec)) {
     config.env.push_back(name + "=" + value);
   }
-  config.entrypoint = {kInitPath, "--"};
-  config.cmd = {"/bin/bash"};
+  const bool services = spec.services.jupyter || spec.services.ssh;
+  config.entrypoint = {kInitPath};
+  if (services) {
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    config.healthcheck = {{"CMD", kInitPath, "--health"}, 30 * kSecond, 5 * kSecond, 60 * kSecond, 3};
+  } else {
+    config.cmd = {"/bin/bash"};
+  }
+  if (spec.services.jupyter) {
+    config.exposed_ports.insert(format("{}/tcp", kJupyterPort));
+  }
+  if (spec.services.ssh) {
+    config.exposed_ports.insert(format("{}/tcp", kSshPort));
+  }
   config.working_dir = "/workspace";
   config.labels = {{"dev.slipway.lock", lock::digest(lock).text()},
                    {"dev.slipway.spec", spec::to_json(spec)},

@@ -226,6 +226,9 @@ struct Engine::State {
       }
       return system_items(*system, lower, system->python.empty() ? wheel::Target{} : target());
     }
+    if (const auto* texts = std::get_if<TextsRecipe>(&recipe)) {
+      return texts_items(*texts);
+    }
     return captured(recipe, [&](const std::filesystem::path& scratch) {
       const auto* files = std::get_if<FilesRecipe>(&recipe);
       return files != nullptr ? files_items(*files, scratch, context)
@@ -388,7 +391,7 @@ std::vector<std::string> Engine::tree_keys() const {
   std::vector<std::string> keys = {root_key(state_->plan)};
   for (const LayerPlan& layer : state_->plan) {
     if (!spliced(layer.recipe) && !std::holds_alternative<DebsRecipe>(layer.recipe) &&
-        !std::holds_alternative<SystemRecipe>(layer.recipe)) {
+        !std::holds_alternative<SystemRecipe>(layer.recipe) && !std::holds_alternative<TextsRecipe>(layer.recipe)) {
       keys.push_back(captured_key(layer.recipe));
     }
   }

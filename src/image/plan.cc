@@ -5,6 +5,7 @@
 #include "codec/sha256.h"
 #include "core/format.h"
 #include "image/files.h"
+#include "image/services.h"
 #include "lock/packages.h"
 
 namespace slip::image {
@@ -101,6 +102,9 @@ std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& loc
          RunRecipe{epoch, spec.run[i].command, spec.run[i].network, image_env(spec), i, key_of_all(layers)}});
   }
   layers.push_back({"slipway-init", {}, InitRecipe{init.sha256, init.path.string()}});
+  if (auto services = services_recipe(spec, epoch)) {
+    layers.push_back({"services", {}, std::move(*services)});
+  }
   if (!spec.files.empty()) {
     layers.push_back({"files", {}, FilesRecipe{epoch, project_files(spec, lock.suite)}});
   }

@@ -66,6 +66,13 @@ struct Describe {
     return {{"kind", "files"}, {"epoch", r.epoch}, {"files", list}};
   }
   Json operator()(const InitRecipe& r) const { return {{"kind", "init"}, {"sha256", r.sha256.hex()}}; }
+  Json operator()(const TextsRecipe& r) const {
+    Json list = Json::array();
+    for (const TextsRecipe::File& f : r.files) {
+      list.push_back(format("{:o} {} {}", f.mode, codec::sha256(f.text).hex(), f.path));
+    }
+    return {{"kind", "texts"}, {"epoch", r.epoch}, {"files", list}};
+  }
 };
 
 Json to_json(const Recipe& recipe) { return std::visit(Describe{}, recipe); }
@@ -74,7 +81,7 @@ Json to_json(const Recipe& recipe) { return std::visit(Describe{}, recipe); }
 
 std::string kind_of(const Recipe& recipe) {
   static constexpr std::array<const char*, std::variant_size_v<Recipe>> kNames = {
-      "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init"};
+      "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init", "texts"};
   return kNames[recipe.index()];
 }
 

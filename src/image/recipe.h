@@ -88,8 +88,19 @@ struct InitRecipe {
   std::string source;  ///< the program on this host; not part of the key
 };
 
+/// Text files that slipway itself writes (root's, read-only for the workspace user).
+struct TextsRecipe {
+  struct File {
+    std::string path;  ///< inside the image, no leading "/"
+    std::uint32_t mode = 0644;
+    std::string text;
+  };
+  std::int64_t epoch = 0;
+  std::vector<File> files;
+};
+
 using Recipe = std::variant<DebsRecipe, ConfigureRecipe, WheelsRecipe, SystemRecipe, NbextensionsRecipe, RunRecipe,
-                            FilesRecipe, InitRecipe>;
+                            FilesRecipe, InitRecipe, TextsRecipe>;
 
 /// A recipe with what people call it.
 struct LayerPlan {
@@ -98,7 +109,7 @@ struct LayerPlan {
   Recipe recipe;
 };
 
-/// "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init".
+/// "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init", "texts".
 std::string kind_of(const Recipe& recipe);
 /// Canonical JSON of the recipe: the text that key() hashes, and what `explain` shows.
 std::string describe(const Recipe& recipe);

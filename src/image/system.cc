@@ -1,6 +1,7 @@
 #include "image/system.h"
 
 #include <algorithm>
+#include <set>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -65,6 +66,18 @@ std::string with_account(const std::string& text, const std::string& file, const
   return text + line + "\n";
 }
 
+/// Without the group `tty`: where only one id is mapped, programs that find it give terminals to an id that is not there,
+/// and every login on a terminal dies.
+std::string without_tty(const std::string& text) {
+  std::string kept;
+  for (const std::string_view row : split(text, '\n')) {
+    if (!row.empty() && !row.starts_with("tty:")) {
+      kept.append(row).append("\n");
+    }
+  }
+  return kept;
+}
+
 void add_accounts(Layer& out, const SystemRecipe& recipe, std::span<const std::vector<LayerItem>> lower) {
   const std::string id = std::to_string(kUserId);
   const std::string days = std::to_string(recipe.epoch / 86400);
@@ -87,7 +100,7 @@ void add_accounts(Layer& out, const SystemRecipe& recipe, std::span<const std::v
     if (below == nullptr) {
       throw Error(ErrorKind::Internal, "the configured system has no /{}", account.file);
     }
-    out.file(account.file, with_account(content_of(*below), account.file, recipe.user, account.id_field, account.line),
+    out.file(account.file, with_account(without_tty(content_of(*below)), account.file, recipe.user, account.id_field, account.line),
              below->entry.mode, below->entry.uid, below->entry.gid);
   }
 }
@@ -123,6 +136,20 @@ std::string content_of(const LayerItem& item) {
     return os::read_file(spliced->plain);
   }
   return {};
+}
+
+std::vector<LayerItem> texts_items(const TextsRecipe& recipe) {
+  Layer out(recipe.epoch);
+  std::set<std::string> folders;
+  for (const TextsRecipe::File& f : recipe.files) {
+    for (std::size_t slash = f.path.find('/'); slash != std::string::npos; slash = f.path.find('/', slash + 1)) {
+      if (folders.insert(f.path.substr(0, slash)).second) {
+        out.folder(f.path.substr(0, slash));
+      }
+    }
+    out.file(f.path, f.text, f.mode);
+  }
+  return out.take();
 }
 
 std::vector<LayerItem> system_items(const SystemRecipe& recipe, std::span<const std::vector<LayerItem>> lower,

@@ -18,6 +18,9 @@ std::vector<codec::LayerItem> system_items(const SystemRecipe& recipe,
                                            std::span<const std::vector<codec::LayerItem>> lower,
                                            const wheel::Target& target);
 
+/// The files of a TextsRecipe, with the folders above them.
+std::vector<codec::LayerItem> texts_items(const TextsRecipe& recipe);
+
 /// Bytes of a regular file item, wherever they are. @throws Error as the file system does
 std::string content_of(const codec::LayerItem& item);
 

@@ -154,6 +154,14 @@ os::Fd& RunningChild::terminal() noexcept { return state_->terminal; }
 void RunningChild::kill(int signal) const noexcept { state_->child.kill(signal); }
 const std::vector<std::string>& RunningChild::unmet() const noexcept { return state_->unmet; }
 
+std::vector<std::string> RunningChild::cgroups() const {
+  std::vector<std::string> all;
+  for (const auto& folder : state_->cgroup.folders()) {
+    all.push_back(folder.string());
+  }
+  return all;
+}
+
 RunningChild RunningChild::start(const LaunchPlan& plan, const ChildOptions& options) {
   Prepared prepared = prepare(plan, options);
   Setup& setup = prepared.setup;
@@ -200,9 +208,49 @@ RunningChild RunningChild::start(const LaunchPlan& plan, const ChildOptions& opt
   state->cgroup.add(pid);
   os::call(::write, go.ours.get(), "g", std::size_t{1}).or_throw("start the workspace");
 
+  return finish(plan, std::move(state), report.ours);
+}
+
+RunningChild RunningChild::enter(pid_t target, const LaunchPlan& plan, const ChildOptions& options) {
+  Prepared prepared = prepare_entered(plan, options);
+  Setup& setup = prepared.setup;
+  const os::Fd process = above_streams(static_cast<int>(
+      os::call([target] { return ::syscall(SYS_pidfd_open, target, 0U); }).or_throw("open process {}", target)));
+  Ends go = make_pipe(true);
+  Ends report = make_socket();
+  Ends status = make_pipe(false);
+  setup.enter = process.get();
+  setup.go = go.theirs.get();
+  setup.report = report.theirs.get();
+  setup.status = status.theirs.get();
+  int pidfd = -1;
+  const os::SysRet cloned = [&] {
+    const WithoutGroups without;
+    const os::SysRet r = os::clone_process(0, pidfd);
+    if (r && r.value == 0) {
+      ::close(go.ours.get());
+      ::close(report.ours.get());
+      run_entered(setup);
+    }
+    return r;
+  }();
+  const auto pid = static_cast<pid_t>(cloned.or_throw("start a process"));
+  auto state = std::unique_ptr<State>(
+      new State{os::Cgroup({}, "", "", {}), os::Child(pid, os::Fd(pidfd)), std::move(status.ours), {}, {}, {}, false});
+  for (os::Fd* fd : {&go.theirs, &report.theirs, &status.theirs}) {
+    fd->reset();
+  }
+  prepared.held.clear();
+  os::join_cgroups(pid, target);
+  os::call(::write, go.ours.get(), "g", std::size_t{1}).or_throw("enter the workspace");
+  return finish(plan, std::move(state), report.ours);
+}
+
+/// Hears what the child has to say until it has become the command, or has not.
+RunningChild RunningChild::finish(const LaunchPlan& plan, std::unique_ptr<State> state, const os::Fd& report) {
   bool ready = false;
   os::Fd received;
-  while (const std::optional<Record> record = receive(report.ours, received)) {
+  while (const std::optional<Record> record = receive(report, received)) {
     switch (record->kind) {
       case RecordKind::Failure: throw launch_error(plan, *record);
       case RecordKind::Listener: state->listener = std::move(received); break;

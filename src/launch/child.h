@@ -44,6 +44,10 @@ class RunningChild {
   /// @throws Error as run_native()
   static RunningChild start(const LaunchPlan& plan, const ChildOptions& options);
 
+  /// Runs plan.argv with plan.env, plan.cwd and the ids of the plan in all namespaces and cgroups of the process
+  /// `target`, with no capability and the filter of workspaces. Everything else of the plan is the target's already.
+  static RunningChild enter(pid_t target, const LaunchPlan& plan, const ChildOptions& options);
+
   RunningChild(RunningChild&&) noexcept;
   RunningChild& operator=(RunningChild&&) = delete;
   RunningChild(const RunningChild&) = delete;
@@ -62,11 +66,14 @@ class RunningChild {
   void kill(int signal) const noexcept;
   /// The command's own end, once; whatever it left running inside is killed.
   os::ExitStatus wait();
+  /// Groups that hold the tree: gone with this object, left behind only when we are killed.
+  [[nodiscard]] std::vector<std::string> cgroups() const;
   /// Limits this host could not enforce, one sentence each.
   [[nodiscard]] const std::vector<std::string>& unmet() const noexcept;
 
  private:
   struct State;
+  static RunningChild finish(const LaunchPlan& plan, std::unique_ptr<State> state, const os::Fd& report);
   explicit RunningChild(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -94,6 +94,7 @@ std::string hint_for(Step step, int err) {
         return "make the folder in the image, or choose one below the home folder";
       }
       break;
+    case Step::Enter:
     case Step::Go:
     case Step::CgroupNamespace:
     case Step::Ids:

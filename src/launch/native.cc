@@ -67,28 +67,44 @@ HostId host_id(std::uint32_t root_host_id) {
   return {OuterId{::geteuid()}, OuterId{::getegid()}};
 }
 
+namespace {
+
+template <class Start>
+LaunchResult attend(const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events, Start start) {
+  ChildOptions options;
+  options.id = id;
+  options.stdio = stdio;
+  options.terminal =
+      !plan.new_session && stdio.in >= 0 && stdio.out >= 0 && ::isatty(stdio.in) == 1 && ::isatty(stdio.out) == 1;
+  const CaughtSignals signals;
+  RunningChild child = start(options);
+  for (const std::string& sentence : child.unmet()) {
+    events.warn("{}", sentence);
+  }
+  if (options.terminal) {
+    join_terminal(child, stdio, signals.fd());
+  }
+  pass_signals_on(child, signals.fd(), !plan.new_session && !options.terminal);
+  LaunchResult result;
+  result.unmet = child.unmet();
+  result.status = child.wait();
+  return result;
+}
+
+}  // namespace
+
 LaunchResult run_native(const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events) {
   return with_context([&] { return format("start `{}`", plan.name); },
                       [&] {
-                        ChildOptions options;
-                        options.id = id;
-                        options.stdio = stdio;
-                        options.terminal = !plan.new_session && stdio.in >= 0 && stdio.out >= 0 &&
-                                           ::isatty(stdio.in) == 1 && ::isatty(stdio.out) == 1;
-                        const CaughtSignals signals;
-                        RunningChild child = RunningChild::start(plan, options);
-                        for (const std::string& sentence : child.unmet()) {
-                          events.warn("{}", sentence);
-                        }
-                        if (options.terminal) {
-                          join_terminal(child, stdio, signals.fd());
-                        }
-                        pass_signals_on(child, signals.fd(), !plan.new_session && !options.terminal);
-                        LaunchResult result;
-                        result.unmet = child.unmet();
-                        result.status = child.wait();
-                        return result;
+                        return attend(plan, id, stdio, events, [&](const ChildOptions& options) {
+                          return RunningChild::start(plan, options);
+                        });
                       });
+}
+
+LaunchResult exec_native(pid_t target, const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events) {
+  return attend(plan, id, stdio, events,
+                [&](const ChildOptions& options) { return RunningChild::enter(target, plan, options); });
 }
 
 }  // namespace slip::launch

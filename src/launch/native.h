@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <string>
 #include <vector>
@@ -36,5 +38,9 @@ HostId host_id(std::uint32_t root_host_id);
 /// @throws Error Unsupported when user namespaces or overlays cannot be had (with the exact sysctl as hint)
 ///         NotFound when argv[0] is not in the image (with the nearest name)
 LaunchResult run_native(const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events);
+
+/// Runs plan.argv inside the running tree that `target` (a host pid) belongs to, as RunningChild::enter() does, with
+/// signals and terminal as run_native(). @throws Error NotFound when argv[0] is not there
+LaunchResult exec_native(pid_t target, const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events);
 
 }  // namespace slip::launch

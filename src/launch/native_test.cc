@@ -445,6 +445,7 @@ TEST(Plan, PrintsCanonically) {
   "uid": 1000,
   "upper": null,
   "work": null,
+  "writable": [],
   "writable_root": false
 }
 )");

@@ -48,7 +48,8 @@ struct LaunchPlan {
   std::filesystem::path root;   ///< merged root of the image: the one overlay lower
   std::filesystem::path upper;  ///< overlay upper dir; empty: a tmpfs that is gone afterwards
   std::filesystem::path work;   ///< overlay work dir beside upper; empty with an empty upper
-  bool writable_root = false;   ///< false: everything but home, /tmp, /run and mounts is read-only
+  bool writable_root = false;   ///< false: everything but home, /tmp, /run, mounts and `writable` is read-only
+  std::vector<std::string> writable;  ///< folders of the image that can be written to, on the writable layer
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;  ///< the whole environment inside
   std::string cwd = "/";

@@ -27,6 +27,7 @@ std::string to_json(const LaunchPlan& plan) {
       {"upper", path_or_null(plan.upper)},
       {"work", path_or_null(plan.work)},
       {"writable_root", plan.writable_root},
+      {"writable", plan.writable},
       {"argv", plan.argv},
       {"env", plan.env},
       {"cwd", plan.cwd},

@@ -192,6 +192,19 @@ void add_sizes(Setup& setup, const Limits& limits) {
 
 }  // namespace
 
+Prepared prepare_entered(const LaunchPlan& plan, const ChildOptions& options) {
+  Prepared prepared;
+  Setup& setup = prepared.setup;
+  setup.uid = static_cast<std::uint32_t>(plan.uid);
+  setup.gid = static_cast<std::uint32_t>(plan.gid);
+  setup.terminal = options.terminal;
+  setup.cwd = plan.cwd;
+  add_command(setup, plan);
+  add_streams(prepared, options.stdio);
+  setup.filter = workspace_filter(::geteuid() == 0);
+  return prepared;
+}
+
 Prepared prepare(const LaunchPlan& plan, const ChildOptions& options) {
   check_plan(plan, options);
   Prepared prepared;
@@ -228,6 +241,7 @@ Prepared prepare(const LaunchPlan& plan, const ChildOptions& options) {
   } else if (!plan.home.empty()) {
     add_bind(plan.home_source, plan.home, false);
   }
+  setup.writable.insert(setup.writable.end(), plan.writable.begin(), plan.writable.end());
   for (const Mount& m : plan.mounts) {
     add_bind(m.source, m.target, m.read_only);
   }

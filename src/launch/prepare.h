@@ -23,4 +23,7 @@ Prepared prepare(const LaunchPlan& plan, const ChildOptions& options);
 Error launch_error(const LaunchPlan& plan, const Record& record);
 Error clone_error(int err);
 
+/// The same for a command that joins a running tree: what is left to set up is the command itself.
+Prepared prepare_entered(const LaunchPlan& plan, const ChildOptions& options);
+
 }  // namespace slip::launch

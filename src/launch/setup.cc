@@ -26,6 +26,7 @@ namespace slip::launch {
 const char* text_of(Step step) noexcept {
   switch (step) {
     case Step::Go: return "wait for the launcher";
+    case Step::Enter: return "enter the workspace";
     case Step::CgroupNamespace: return "make a cgroup namespace";
     case Step::Ids: return "take on the user inside";
     case Step::Propagation: return "detach from the mounts of the host";
@@ -325,6 +326,38 @@ void run_child(const Setup& s) noexcept {
   }
   if (command == 0) {
     become_command(s, filter_first);
+  }
+  reap(s, static_cast<pid_t>(command));
+}
+
+void run_entered(const Setup& s) noexcept {
+  using namespace child;
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, nullptr);
+  wait_for_go(s);
+  // Nobody inside may get at us, and so at descriptors of the host, before exec has made us one of them.
+  ::prctl(PR_SET_DUMPABLE, 0);
+  constexpr int kAll =
+      CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP;
+  if (::setns(s.enter, kAll) != 0 || ::syscall(SYS_setresgid, s.gid, s.gid, s.gid) != 0 ||
+      ::syscall(SYS_setresuid, s.uid, s.uid, s.uid) != 0) {
+    give_up(s, Step::Enter, "");
+  }
+  ::prctl(PR_SET_DUMPABLE, 0);
+  tie_to_parent(s);
+  drop_capabilities(s);
+  if (!s.filter.empty()) {
+    install_filter(s, false);
+  }
+  // The pid namespace is for children only, so the command is one; we stay outside and report its end.
+  const long command = ::syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, 0L);
+  if (command < 0) {
+    give_up(s, Step::Fork, "");
+  }
+  if (command == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    become_command(s, true);
   }
   reap(s, static_cast<pid_t>(command));
 }

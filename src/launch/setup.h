@@ -15,6 +15,7 @@ namespace slip::launch {
 /// The steps of the child, for the record it sends when one of them fails.
 enum class Step : std::uint8_t {
   Go,
+  Enter,
   CgroupNamespace,
   Ids,
   Propagation,
@@ -74,6 +75,7 @@ struct Bind {
 struct Setup {
   int go = -1;      ///< one byte arrives when ids and cgroups are set; end of file: the parent is gone
   int report = -1;  ///< SOCK_SEQPACKET for Records
+  int enter = -1;   ///< pidfd of the process whose namespaces run_entered() joins
   int status = -1;  ///< the reaper writes the command's wait status (an int) here
   std::uint32_t uid = 0;
   std::uint32_t gid = 0;
@@ -110,5 +112,7 @@ struct Setup {
 
 /// The child's whole life: sets everything up and execs the command, or sends a Failure and exits with 127.
 [[noreturn]] void run_child(const Setup& setup) noexcept;
+/// The same for a command that joins the namespaces of a running process.
+[[noreturn]] void run_entered(const Setup& setup) noexcept;
 
 }  // namespace slip::launch

@@ -8,6 +8,7 @@
 #include "core/text.h"
 #include "lock/packages.h"
 #include "lock/split.h"
+#include "wheel/name.h"
 
 namespace slip::lock {
 namespace {
@@ -197,12 +198,22 @@ std::vector<Implied> implied_debs(const spec::Spec& spec) {
   std::vector<Implied> implied;
   if (spec.services.ssh) {
     // What editors and copy tools expect at the far end of an SSH connection.
-    for (const char* name : {"openssh-server", "openssh-sftp-server", "procps", "rsync", "xz-utils"}) {
+    for (const char* name : {"libnss-wrapper", "openssh-server", "openssh-sftp-server", "procps", "rsync", "xz-utils"}) {
       implied.push_back({name, "service ssh"});
     }
   }
   return implied;
 }
+
+namespace {
+
+/// The classic notebook, which the extensions are for. Before 6.5.7 its metadata lets in releases of jupyter-client,
+/// pyzmq and traitlets that it does not start with. What it wants has no wheels from Python 3.12 on: there the next one.
+const char* notebook_for(const std::string& python) {
+  return wheel::compare_release(python, "3.12") < 0 ? "notebook>=6.5.7,<7" : "notebook>=7";
+}
+
+}  // namespace
 
 std::vector<Implied> implied_requirements(const spec::Spec& spec) {
   std::vector<Implied> implied;
@@ -213,7 +224,9 @@ std::vector<Implied> implied_requirements(const spec::Spec& spec) {
     implied.push_back({"pip", "base"});
   }
   if (spec.services.jupyter) {
-    implied.push_back({"notebook>=6.5,<7", "service jupyter"});
+    if (!spec.services.jupyter->lab || !spec.services.jupyter->nbextensions.empty()) {
+      implied.push_back({notebook_for(spec.python), "service jupyter"});
+    }
     implied.push_back({"ipykernel", "service jupyter"});
     if (!spec.services.jupyter->nbextensions.empty()) {
       implied.push_back({"jupyter-contrib-nbextensions", "service jupyter"});

@@ -297,6 +297,28 @@ Json head(const Document& value) {
   return json;
 }
 
+std::uint64_t number_if_any(const Reader& in, const char* key) { return in.find(key) == nullptr ? 0 : in.size(key); }
+
+ImageConfig::Healthcheck read_healthcheck(const Foreign& json, const std::string& place) {
+  const Reader in(json, place);
+  return {in.texts("Test"), number_if_any(in, "Interval"), number_if_any(in, "Timeout"),
+          number_if_any(in, "StartPeriod"), number_if_any(in, "Retries")};
+}
+
+Json healthcheck_json(const ImageConfig::Healthcheck& value) {
+  Json json = {{"Test", value.test}};
+  const auto put_number = [&](const char* key, std::uint64_t number) {
+    if (number != 0) {
+      json[key] = number;
+    }
+  };
+  put_number("Interval", value.interval);
+  put_number("Timeout", value.timeout);
+  put_number("StartPeriod", value.start_period);
+  put_number("Retries", value.retries);
+  return json;
+}
+
 void read_start(const Reader& in, ImageConfig& value) {
   value.user = in.text("User");
   value.exposed_ports = in.keys("ExposedPorts");
@@ -307,6 +329,9 @@ void read_start(const Reader& in, ImageConfig& value) {
   value.working_dir = in.text("WorkingDir");
   value.labels = in.map("Labels");
   value.stop_signal = in.text("StopSignal");
+  if (const Foreign* health = in.find("Healthcheck")) {
+    value.healthcheck = read_healthcheck(*health, in.where("Healthcheck"));
+  }
 }
 
 Json start_json(const ImageConfig& value) {
@@ -320,6 +345,9 @@ Json start_json(const ImageConfig& value) {
   put(json, "WorkingDir", value.working_dir);
   put(json, "Labels", value.labels);
   put(json, "StopSignal", value.stop_signal);
+  if (!value.healthcheck.test.empty()) {
+    json["Healthcheck"] = healthcheck_json(value.healthcheck);
+  }
   return json;
 }
 

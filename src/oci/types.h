@@ -82,6 +82,16 @@ struct ImageConfig {
   std::string working_dir;
   std::map<std::string, std::string> labels;
   std::string stop_signal;
+  /// How an engine finds out whether the container is well: an extension of docker's that podman knows too.
+  struct Healthcheck {
+    std::vector<std::string> test;  ///< {"CMD", program, argument…}; empty: none
+    std::uint64_t interval = 0;     ///< nanoseconds, as are the next two; 0: the engine's default
+    std::uint64_t timeout = 0;
+    std::uint64_t start_period = 0;
+    std::uint64_t retries = 0;
+    bool operator==(const Healthcheck&) const = default;
+  };
+  Healthcheck healthcheck;
   // What it is made of.
   std::vector<Digest> diff_ids;  ///< of the uncompressed layers, lowest first
   std::vector<History> history;

@@ -31,6 +31,7 @@ ImageConfig sample_config() {
   c.working_dir = "/workspace";
   c.labels = {{"k", "v"}};
   c.stop_signal = "SIGTERM";
+  c.healthcheck = {{"CMD", "/bin/true"}, 30'000'000'000, 1, 2, 3};
   c.diff_ids = {Digest::from(kDigest)};
   c.history = {{"2022-05-16T00:00:00Z", "debs", "", "", false}, {"", "env", "", "c", true}};
   return c;
@@ -62,7 +63,8 @@ TEST(Types, DocumentsHaveOneForm) {
       "\xc3\xa4"
       R"(\"\\\n"],)"
       R"("Entrypoint":["/sbin/slipway-init"],"Cmd":["bash"],"Volumes":{"/workspace":{}},"WorkingDir":"/workspace",)"
-      R"("Labels":{"k":"v"},"StopSignal":"SIGTERM"},"rootfs":{"type":"layers","diff_ids":[")" +
+      R"("Labels":{"k":"v"},"StopSignal":"SIGTERM",)"
+      R"("Healthcheck":{"Test":["CMD","/bin/true"],"Interval":30000000000,"Timeout":1,"StartPeriod":2,"Retries":3}},"rootfs":{"type":"layers","diff_ids":[")" +
           kDigest +
           R"("]},"history":[{"created":"2022-05-16T00:00:00Z","created_by":"debs"},{"created_by":"env","comment":"c","empty_layer":true}]})");
 }

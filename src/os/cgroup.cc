@@ -1,5 +1,7 @@
 #include "os/cgroup.h"
 
+#include "os/file.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -177,6 +179,23 @@ Cgroup::~Cgroup() {
       const timespec pause{0, 1000000};
       ::nanosleep(&pause, nullptr);
     }
+  }
+}
+
+void join_cgroups(pid_t pid, pid_t target) {
+  const CgroupMounts mounts = find_cgroups(read_file("/proc/self/mountinfo"));
+  const std::string theirs = read_file(format("/proc/{}/cgroup", target));
+  const std::string ours = read_file("/proc/self/cgroup");
+  const auto join = [&](const std::filesystem::path& mount, const std::string& controller) {
+    const std::string group = own_group(theirs, controller);
+    if (!mount.empty() && group != own_group(ours, controller)) {
+      // A group that cannot be joined is one that limits nothing of ours: rootless groups are the user's own.
+      (void)write_setting(below(mount, group) / "cgroup.procs", format("{}", pid));
+    }
+  };
+  join(mounts.unified, "");
+  for (const auto& [controller, mount] : mounts.v1) {
+    join(mount, controller);
   }
 }
 

@@ -32,6 +32,9 @@ struct CgroupLimits {
   std::optional<std::uint64_t> pids;
 };
 
+/// Moves `pid` into the groups of `target` (memory, cpu, pids, and the unified one) as far as this user may.
+void join_cgroups(pid_t pid, pid_t target);
+
 /// One group of our own per controller that is needed; gone with the object, when nothing runs in it any more.
 class Cgroup {
  public:

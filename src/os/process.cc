@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
+#include <cstring>
 #include <unistd.h>
 
 #include <algorithm>
@@ -310,6 +312,43 @@ std::optional<User> user_by_id(std::uint32_t uid) {
 std::optional<User> user_by_name(const std::string& name) {
   return find_user(
       [&](passwd* p, char* b, std::size_t n, passwd** f) { return ::getpwnam_r(name.c_str(), p, b, n, f); });
+}
+
+void send_fd(const Fd& socket, const Fd& fd) {
+  char byte = 'f';
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  const int number = fd.get();
+  std::memcpy(CMSG_DATA(header), &number, sizeof number);
+  call([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); }).or_throw("hand a descriptor over");
+}
+
+Fd receive_fd(const Fd& socket) {
+  char byte = 0;
+  iovec part{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  call([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC); }).or_throw("take a descriptor");
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) {
+    return {};
+  }
+  int received = -1;
+  std::memcpy(&received, CMSG_DATA(header), sizeof received);
+  return Fd(received);
 }
 
 }  // namespace slip::os

@@ -71,6 +71,10 @@ class Child {
   Fd pidfd_;
 };
 
+/// Sends a descriptor over a Unix socket, and takes one. @return an invalid Fd when the other side went
+void send_fd(const Fd& socket, const Fd& fd);
+Fd receive_fd(const Fd& socket);
+
 /// A row of the user data base.
 struct User {
   std::string name;

@@ -1,0 +1,221 @@
+#include "workspace/monitor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+#include "image/services.h"
+#include "launch/child.h"
+#include "os/file.h"
+#include "workspace/journal.h"
+
+namespace slip::workspace {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::uint16_t kOutboundPort = 3128;
+/// slipway-init gives services 5 s, then the rest as much; what has not ended then is stuck.
+constexpr int kStopPatienceMs = 15'000;
+
+/// The port that was used before, the usual one, or any free one.
+os::Fd listen_near(std::uint16_t wanted) {
+  try {
+    return launch::listen_on_loopback(wanted);
+  } catch (const Error& taken) {
+    if (taken.kind() != ErrorKind::Conflict) {
+      throw;
+    }
+  }
+  return launch::listen_on_loopback(0);
+}
+
+std::vector<launch::Forward> publish(Record& record) {
+  std::vector<launch::Forward> forwards;
+  const auto add = [&](const char* service, int inside) {
+    const auto before = record.ports.find(service);
+    const auto wanted = before == record.ports.end() ? static_cast<std::uint16_t>(inside) : before->second;
+    os::Fd listener = listen_near(wanted);
+    record.ports[service] = launch::port_of(listener);
+    forwards.push_back({std::move(listener), static_cast<std::uint16_t>(inside)});
+  };
+  if (record.jupyter) {
+    add("jupyter", image::kJupyterPort);
+  }
+  if (record.ssh) {
+    add("ssh", image::kSshPort);
+  }
+  return forwards;
+}
+
+class Monitor {
+ public:
+  Monitor(Record record, const Folder& folder, const MonitorInput& input)
+      : record_(std::move(record)), folder_(folder), input_(input), journal_(folder.log()) {
+    sigset_t wanted;
+    ::sigemptyset(&wanted);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGCHLD}) {
+      ::sigaddset(&wanted, signal);
+    }
+    ::sigprocmask(SIG_BLOCK, &wanted, nullptr);
+    signals_ = os::Fd(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+    int ends[2];
+    os::call(::pipe2, static_cast<int*>(ends), O_CLOEXEC).or_throw("make a pipe");
+    records_ = os::Fd(ends[0]);
+    records_end_ = os::Fd(ends[1]);
+    ::fcntl(records_.get(), F_SETFL, O_NONBLOCK);
+    ::fcntl(records_.get(), F_SETPIPE_SZ, 1 << 20);
+  }
+
+  int run(const std::function<void()>& started) {
+    std::vector<launch::Forward> forwards = publish(record_);
+    os::write_file(folder_.record(), to_json(record_), 0600);
+    const launch::LaunchPlan plan = plan_up(record_, folder_, input_.root);
+    launch::ChildOptions options;
+    options.id = input_.id;
+    options.stdio = {-1, records_end_.get(), records_end_.get()};
+    launch::RunningChild child = launch::RunningChild::start(plan, options);
+    records_end_.reset();
+    if (!forwards.empty()) {
+      forwarder_.emplace(launch::start_forwarder(std::move(forwards), child.pid(), input_.id));
+    }
+    if (record_.outbound) {
+      outbound_.emplace(launch::start_outbound(input_.outbound, kOutboundPort, child.pid(), input_.id));
+    }
+    status_.monitor = ::getpid();
+    status_.init = child.pid();
+    status_.started = ::time(nullptr);
+    status_.running = true;
+    status_.unmet = child.unmet();
+    status_.cgroups = child.cgroups();
+    save_status(folder_, status_);
+    started();
+    attend(child);
+    const os::ExitStatus end = child.wait();
+    read_records();
+    status_.running = false;
+    status_.exit_status = end.shell_status();
+    if (status_.reason.empty()) {
+      status_.reason = end.text();
+    }
+    save_status(folder_, status_);
+    return status_.exit_status;
+  }
+
+ private:
+  void attend(const launch::RunningChild& child) {
+    std::array<pollfd, 3> polled{pollfd{child.pidfd().get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
+                                 pollfd{records_.get(), POLLIN, 0}};
+    int patience = -1;
+    while (true) {
+      const os::SysRet n = os::call(::poll, polled.data(), nfds_t{polled.size()}, patience);
+      if (polled[0].revents != 0) {
+        return;
+      }
+      if (n && n.value == 0) {
+        child.kill(SIGKILL);
+      }
+      if (polled[2].revents != 0 && !read_records()) {
+        polled[2].fd = -1;
+      }
+      if (take_signals()) {
+        child.kill(SIGTERM);
+        patience = kStopPatienceMs;
+      }
+    }
+  }
+
+  /// True when one of them asks us to stop.
+  bool take_signals() {
+    bool stop = false;
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      stop = stop || info.ssi_signo != SIGCHLD;
+    }
+    return stop;
+  }
+
+  /// False at the end of the stream.
+  bool read_records() {
+    char buffer[65536];
+    while (true) {
+      const ssize_t n = ::read(records_.get(), buffer, sizeof buffer);
+      if (n <= 0) {
+        return n < 0 && (errno == EAGAIN || errno == EINTR);
+      }
+      journal_.append({buffer, static_cast<std::size_t>(n)}, [this](std::string_view line) { note_end(line); });
+    }
+  }
+
+  /// slipway-init's own last word says why everything ended.
+  void note_end(std::string_view line) {
+    if (line.find("\"event\":\"exit\"") == std::string_view::npos) {
+      return;
+    }
+    const Json record = Json::parse(line, nullptr, false);
+    if (record.is_object() && record.value("event", "") == "exit" && !record.contains("service")) {
+      status_.reason = record.value("reason", "");
+    }
+  }
+
+  Record record_;
+  const Folder& folder_;
+  const MonitorInput& input_;
+  Journal journal_;
+  Status status_;
+  os::Fd signals_;
+  os::Fd records_;
+  os::Fd records_end_;
+  std::optional<os::Child> forwarder_;
+  std::optional<os::Child> outbound_;
+};
+
+}  // namespace
+
+std::optional<Status> load_status(const Folder& folder) {
+  const auto text = os::read_file_if_any(folder.status());
+  const Json json = text ? Json::parse(*text, nullptr, false) : Json();
+  if (!json.is_object()) {
+    return std::nullopt;
+  }
+  Status s;
+  s.monitor = json.value("monitor", 0);
+  s.init = json.value("init", 0);
+  s.started = json.value("started", std::int64_t{0});
+  s.running = json.value("running", false);
+  s.exit_status = json.value("exit_status", 0);
+  s.reason = json.value("reason", "");
+  s.unmet = json.value("unmet", std::vector<std::string>{});
+  s.cgroups = json.value("cgroups", std::vector<std::string>{});
+  return s;
+}
+
+void save_status(const Folder& folder, const Status& s) {
+  const Json json = {{"monitor", s.monitor},         {"init", s.init},     {"started", s.started},
+                     {"running", s.running},         {"reason", s.reason}, {"exit_status", s.exit_status},
+                     {"unmet", s.unmet},             {"cgroups", s.cgroups}};
+  os::write_file(folder.status(), json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600);
+}
+
+bool is_alive(const Folder& folder) {
+  std::error_code none;
+  return std::filesystem::exists(folder.alive_lock(), none) &&
+         !os::FileLock::try_lock(folder.alive_lock(), os::FileLock::Mode::Exclusive);
+}
+
+int run_monitor(Record record, const Folder& folder, const MonitorInput& input, const std::function<void()>& started) {
+  const auto alive = os::FileLock::try_lock(folder.alive_lock(), os::FileLock::Mode::Exclusive);
+  if (!alive) {
+    throw Error(ErrorKind::Conflict, "workspace `{}` runs already", record.name);
+  }
+  return Monitor(std::move(record), folder, input).run(started);
+}
+
+}  // namespace slip::workspace
