@@ -89,7 +89,7 @@ void add_accounts(Layer& out, const SystemRecipe& recipe, std::span<const std::v
   const std::vector<Account> accounts = {
       {"etc/passwd", id, format("{}:x:{}:{}::/home/{}:/bin/bash", recipe.user, id, id, recipe.user)},
       {"etc/group", id, format("{}:x:{}:", recipe.user, id)},
-      {"etc/shadow", "", format("{}:!:{}:0:99999:7:::", recipe.user, days)},
+      {"etc/shadow", "", format("{}:*:{}:0:99999:7:::", recipe.user, days)},
       {"etc/gshadow", "", format("{}:!::", recipe.user)},
   };
   for (const Account& account : accounts) {
@@ -121,6 +121,23 @@ void add_login_environment(Layer& out, const SystemRecipe& recipe) {
   // Login shells start from /etc/profile, which forgets the image's PATH; this puts the prefix back in front.
   out.folder("etc/profile.d");
   out.file("etc/profile.d/slipway.sh", format("PATH=\"{}/bin:$PATH\"\nexport PATH\n", recipe.prefix));
+}
+
+/// Bash reads /etc/bash.bashrc in every session over SSH, also for a single command. They begin where the project is, as
+/// everything else in a workspace does. In front, because Debian's file returns early when nobody types.
+void add_session_folder(Layer& out, std::span<const std::vector<LayerItem>> lower) {
+  const LayerItem* below = find(lower, "etc/bash.bashrc");
+  if (below == nullptr) {
+    return;
+  }
+  out.file("etc/bash.bashrc",
+           R"(if [ -n "${SSH_CONNECTION-}" ] && [ "${SHLVL:-1}" -le 1 ] && [ "$PWD" = "${HOME-}" ]; then
+  case ${BASH_EXECUTION_STRING-} in
+    'rsync --server'* | 'scp '*) ;; # copies start in the home, as with sftp
+    *) cd /workspace ;;
+  esac
+fi
+)" + content_of(*below));
 }
 
 }  // namespace
@@ -158,6 +175,7 @@ std::vector<LayerItem> system_items(const SystemRecipe& recipe, std::span<const 
   out.folder("etc");
   add_accounts(out, recipe, lower);
   add_home(out, recipe, lower);
+  add_session_folder(out, lower);
   if (!recipe.python.empty()) {
     add_login_environment(out, recipe);
     out.add(wheel::venv_skeleton(target));

@@ -121,6 +121,8 @@ class Supervisor {
   void watch(int fd, uint64_t tag);
   void event(const char* name, const Unit* unit, const char* key = nullptr, uint64_t number = 0, Text reason = {});
   [[nodiscard]] int last_words();
+  void wait_for_reader();
+  [[nodiscard]] bool drain_streams();
 
   Unit units_[kMaxServices];
   unsigned count_ = 0;

@@ -137,28 +137,52 @@ int Supervisor::last_words() {
   if (!log_) {
     return status_;
   }
+  const uint64_t until = now_ms() + 1'000;
+  while (!drain_streams() && !dropping_) {
+    dropping_ = output_.gone() || now_ms() >= until;  // the rest is read all the same, to be counted
+    wait_for_reader();
+  }
   for (Stream& stream : streams_) {
-    for (int rounds = 0; stream.fd >= 0 && rounds < 64; ++rounds) {
-      if (output_.room() < kEnoughRoom) {
-        output_.flush();
-      }
-      struct pollfd more{stream.fd, POLLIN, 0};
-      if (::poll(&more, 1, 0) != 1 || !read_stream(stream)) {
-        break;
-      }
-    }
     if (stream.fd >= 0) {
       stream.lines.finish(output_);
     }
   }
   tell_dropped();
   event("exit", nullptr, "status", static_cast<uint64_t>(status_), reason_);
-  const uint64_t until = now_ms() + 1'000;
-  for (output_.flush(); !output_.empty() && !output_.gone() && now_ms() < until; output_.flush()) {
-    struct pollfd wait{output_.fd(), POLLOUT, 0};
-    ::poll(&wait, 1, 100);
+  const uint64_t end = now_ms() + 1'000;
+  for (output_.flush(); !output_.empty() && !output_.gone() && now_ms() < end;) {
+    wait_for_reader();
   }
   return status_;
+}
+
+void Supervisor::wait_for_reader() {
+  struct pollfd wait{output_.fd(), POLLOUT, 0};
+  if (!output_.empty() && !output_.gone()) {
+    ::poll(&wait, 1, 100);
+  }
+  output_.flush();
+}
+
+/// Takes what is in the pipes; false when there was no room for all of it. What writes for ever
+/// is left at it.
+bool Supervisor::drain_streams() {
+  bool all = true;
+  for (Stream& stream : streams_) {
+    int rounds = 64;
+    for (bool more = stream.fd >= 0; more && stream.fd >= 0; --rounds) {
+      if (output_.room() < kEnoughRoom) {
+        output_.flush();
+      }
+      struct pollfd waiting{stream.fd, POLLIN, 0};
+      more = ::poll(&waiting, 1, 0) == 1;
+      if (more && (rounds == 0 || !read_stream(stream))) {
+        all = false;
+        break;
+      }
+    }
+  }
+  return all;
 }
 
 }  // namespace slip::init

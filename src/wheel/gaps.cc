@@ -13,6 +13,7 @@ constexpr const char* kProtobuf3 =
     "carries generated code that protobuf 4 refuses; its own later releases want protobuf below 3.20";
 constexpr const char* kPkgResources =
     "imports pkg_resources, which setuptools 81 announces the end of and 82 no longer has";
+constexpr const char* kInline = "has no RcParams._get, without which matplotlib-inline 0.2 fails in a notebook";
 
 // Bounds as read from the packages themselves: the release that first was built against numpy 2, or that first names
 // the bound in its metadata; pkg_resources by searching the wheels for the import (tensorboard: up to 2.20.0).
@@ -30,6 +31,7 @@ constexpr Gap kGaps[] = {
     {"pyarrow", "0", "16", "numpy", "numpy<2", kNumpy1},
     {"tensorboard", "1.0", "", "setuptools", "setuptools<81", kPkgResources},
     {"tensorboard-plugin-wit", "0", "", "setuptools", "setuptools<81", kPkgResources},
+    {"matplotlib", "0", "3.7", "matplotlib-inline", "matplotlib-inline<0.2", kInline},
     {"jupyter-contrib-core", "0", "", "setuptools", "setuptools<81", kPkgResources},
     {"jupyter-contrib-nbextensions", "0", "", "setuptools", "setuptools<81", kPkgResources},
 };

@@ -27,6 +27,12 @@ TEST(Gaps, TheSeedNeedsThree) {
   EXPECT_EQ(added(kSeed), (std::vector<std::string>{"numpy<2", "protobuf<3.20", "setuptools<81"}));
 }
 
+TEST(Gaps, ANotebookCanImportAnOldMatplotlib) {
+  EXPECT_EQ(added({{"matplotlib", "3.6.3"}, {"matplotlib-inline", "0.2.2"}}),
+            (std::vector<std::string>{"matplotlib-inline<0.2"}));
+  EXPECT_TRUE(added({{"matplotlib", "3.7.0"}, {"matplotlib-inline", "0.2.2"}}).empty());
+}
+
 TEST(Gaps, OverruledOnesAreLeftOut) {
   EXPECT_EQ(added(kSeed, {"numpy", "setuptools"}), (std::vector<std::string>{"protobuf<3.20"}));
 }

@@ -128,6 +128,18 @@ class Cases(support.Case):
         self.assertGreater(dropped, 0)
         self.assertEqual(dropped + len(running.lines("a")), 2_500_000)
 
+    def test_a9_a_reader_that_sleeps_at_the_end_gets_every_line_or_their_number(self):
+        """More than ring and pipe hold, and the service is gone: what is left in its pipe waits for the reader."""
+        count = 3600
+        script = f"import sys\nfor i in range({count}): sys.stdout.write('%07d %s\\n' % (i, 'n' * 70))"
+        running = self.start(python("a", script, restart={"policy": "never"}))
+        time.sleep(0.5)
+        self.assertEqual(running.end(), 0)
+        lines = running.lines("a")
+        self.assertEqual({len(line) for line in lines}, {78})
+        dropped = sum(record["lines"] for record in running.records if record.get("event") == "dropped")
+        self.assertEqual(dropped + len(lines), count)
+
     def test_a9_every_line_is_one_object(self):
         script = "printf 'a\\tb\"q\\\\ \\303\\244 \\377\\001\\n'; head -c 40000 /dev/zero | tr '\\0' x; echo; printf 'no newline'"
         running = self.start(shell("a", script, restart={"policy": "never"}))
