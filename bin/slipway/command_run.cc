@@ -45,7 +45,7 @@ class Run final : public Command {
       s.print(launch::to_json(plan));
       return 0;
     }
-    workspace::prepare_mounts(plan, project.spec.folder);
+    workspace::prepare_mounts(plan.mounts, project.spec.folder);
     // The lease keeps the root from `slipway gc`, which need not wait for a command that runs for days.
     const auto lease = s.store().lease_tree(root.filename().string());
     s.close_store();

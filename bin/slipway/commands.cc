@@ -9,12 +9,23 @@ std::unique_ptr<Command> make_init();
 std::unique_ptr<Command> make_lock();
 std::unique_ptr<Command> make_build();
 std::unique_ptr<Command> make_run();
+std::unique_ptr<Command> make_up();
+std::unique_ptr<Command> make_down();
+std::unique_ptr<Command> make_ps();
+std::unique_ptr<Command> make_logs();
+std::unique_ptr<Command> make_exec();
+std::unique_ptr<Command> make_ssh();
+std::unique_ptr<Command> make_open();
+std::unique_ptr<Command> make_restart();
+std::unique_ptr<Command> make_passwd();
+std::unique_ptr<Command> make_ssh_config();
 std::unique_ptr<Command> make_images();
 std::unique_ptr<Command> make_rm();
 std::unique_ptr<Command> make_gc();
 std::unique_ptr<Command> make_config();
 std::unique_ptr<Command> make_completion();
 std::unique_ptr<Command> make_help();
+std::unique_ptr<Command> make_monitor();
 
 namespace {
 
@@ -22,6 +33,16 @@ constexpr std::array kCommands = {
     Entry{"init", Group::Build, "Write a commented slipway.yaml to start from", make_init},
     Entry{"lock", Group::Build, "Resolve the spec into slipway.lock", make_lock},
     Entry{"build", Group::Build, "Build the image that slipway.lock describes", make_build},
+    Entry{"up", Group::Run, "Start the workspace: Jupyter and SSH on loopback", make_up},
+    Entry{"down", Group::Run, "Stop a workspace", make_down},
+    Entry{"ps", Group::Run, "List workspaces and what they use", make_ps},
+    Entry{"logs", Group::Run, "Print what the services of a workspace wrote", make_logs},
+    Entry{"exec", Group::Run, "Run a command inside a running workspace", make_exec},
+    Entry{"ssh", Group::Run, "Log in to a workspace", make_ssh},
+    Entry{"open", Group::Run, "Open Jupyter in the browser", make_open},
+    Entry{"restart", Group::Run, "Start one service anew", make_restart},
+    Entry{"passwd", Group::Run, "Set a password for Jupyter", make_passwd},
+    Entry{"ssh-config", Group::Run, "Print the ssh_config lines of a workspace", make_ssh_config},
     Entry{"run", Group::Run, "Run a command in the locked environment", make_run},
     Entry{"images", Group::Share, "List the images of the store", make_images},
     Entry{"rm", Group::Share, "Take an image's name away", make_rm},
@@ -29,6 +50,7 @@ constexpr std::array kCommands = {
     Entry{"config", Group::Inspect, "Show every setting and where its value came from", make_config},
     Entry{"completion", Group::Inspect, "Print the completion script for a shell", make_completion},
     Entry{"help", Group::Hidden, "Show the help of slipway or of one command", make_help},
+    Entry{"monitor", Group::Hidden, "Run a workspace until it ends", make_monitor},
 };
 
 }  // namespace

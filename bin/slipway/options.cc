@@ -112,6 +112,7 @@ class Parser {
       positional(w);
     } else if (w == "--") {
       only_positional_ = true;
+      begin_rest();
     } else if (w.starts_with("--")) {
       long_option(w);
     } else if (w.size() > 1 && w[0] == '-' &&
@@ -119,6 +120,13 @@ class Parser {
       letters(w);
     } else {
       positional(w);
+    }
+  }
+
+  /// What stands behind `--` is the other command line, also where an argument of ours could have stood before it.
+  void begin_rest() {
+    for (std::size_t i = next_; i < positional_.size(); ++i) {
+      next_ = positional_[i]->kind == Option::Kind::Rest ? i : next_;
     }
   }
 

@@ -48,6 +48,10 @@ Json ask(const Folder& folder, const std::string& request) {
 
 }  // namespace
 
+bool is_well(const ServiceState& service) {
+  return service.state == "ready" || service.state == "skipped" || service.state == "ended";
+}
+
 std::vector<ServiceState> ask_status(const Folder& folder) {
   std::vector<ServiceState> services;
   const Json reply = ask(folder, "status");

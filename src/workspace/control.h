@@ -15,6 +15,9 @@ struct ServiceState {
   unsigned restarts = 0;
 };
 
+/// Ready, or left out, or ended as it should.
+bool is_well(const ServiceState& service);
+
 /// Asks slipway-init of a running workspace. @throws Error Unavailable when nobody answers
 std::vector<ServiceState> ask_status(const Folder& folder);
 /// "restart", "stop" or "start" of one service. @throws Error NotFound when it has none of that name

@@ -4,6 +4,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <nlohmann/json.hpp>
+
+#include "core/format.h"
 #include "os/file.h"
 
 namespace slip::workspace {
@@ -27,6 +30,24 @@ void split_lines(std::string& rest, std::string_view bytes, const std::function<
 }
 
 }  // namespace
+
+std::optional<LogLine> line_of(std::string_view record) {
+  const auto json = nlohmann::json::parse(record, nullptr, false);
+  if (!json.is_object()) {
+    return std::nullopt;
+  }
+  LogLine line{json.value("ts", ""), json.value("service", "slipway-init"), json.value("stream", "event"),
+               json.value("line", "")};
+  if (line.stream == "event") {
+    line.text = json.value("event", "");
+    for (const auto& [key, value] : json.items()) {
+      if (key != "ts" && key != "event" && key != "service") {
+        line.text += format(" {}={}", key, value.is_string() ? value.get<std::string>() : value.dump());
+      }
+    }
+  }
+  return line;
+}
 
 Journal::Journal(std::filesystem::path folder) : folder_(std::move(folder)) { open(); }
 

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,16 @@ class Journal {
   std::uint64_t size_ = 0;
   std::string rest_;
 };
+
+/// A record as people read it.
+struct LogLine {
+  std::string time;     ///< "2022-05-16T08:00:00.123Z"
+  std::string service;  ///< "slipway-init" for its own events
+  std::string stream;   ///< "stdout", "stderr" or "event"
+  std::string text;
+};
+/// nullopt for what is no record of slipway-init
+std::optional<LogLine> line_of(std::string_view record);
 
 /// Reads the records of a workspace, oldest first.
 class JournalReader {

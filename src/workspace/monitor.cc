@@ -7,8 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/error.h"
 #include "image/services.h"
@@ -207,11 +209,16 @@ void save_status(const Folder& folder, const Status& s) {
 bool is_alive(const Folder& folder) {
   std::error_code none;
   return std::filesystem::exists(folder.alive_lock(), none) &&
-         !os::FileLock::try_lock(folder.alive_lock(), os::FileLock::Mode::Exclusive);
+         !os::FileLock::try_lock(folder.alive_lock(), os::FileLock::Mode::Shared);
 }
 
 int run_monitor(Record record, const Folder& folder, const MonitorInput& input, const std::function<void()>& started) {
-  const auto alive = os::FileLock::try_lock(folder.alive_lock(), os::FileLock::Mode::Exclusive);
+  auto alive = os::FileLock::try_lock(folder.alive_lock(), os::FileLock::Mode::Exclusive);
+  // Whoever asks is_alive() in this moment holds it for an instant.
+  for (int tries = 0; !alive && tries < 100; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    alive = os::FileLock::try_lock(folder.alive_lock(), os::FileLock::Mode::Exclusive);
+  }
   if (!alive) {
     throw Error(ErrorKind::Conflict, "workspace `{}` runs already", record.name);
   }

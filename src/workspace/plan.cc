@@ -1,6 +1,7 @@
 #include "workspace/plan.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -10,6 +11,8 @@
 namespace slip::workspace {
 namespace {
 
+using Json = nlohmann::json;
+
 std::filesystem::path absolute(const std::string& source, const std::filesystem::path& folder) {
   return (std::filesystem::path(source).is_absolute() ? std::filesystem::path(source) : folder / source)
       .lexically_normal();
@@ -18,6 +21,58 @@ std::filesystem::path absolute(const std::string& source, const std::filesystem:
 void add_mount(std::vector<launch::Mount>& mounts, launch::Mount mount) {
   std::erase_if(mounts, [&](const launch::Mount& m) { return m.target == mount.target; });
   mounts.push_back(std::move(mount));
+}
+
+void add_options(Record& record, const UpOptions& options) {
+  for (const launch::Mount& m : options.mounts) {
+    add_mount(record.mounts, m);
+  }
+  for (const auto& [name, value] : options.env) {
+    record.env[name] = value;
+  }
+  for (const auto& [service, port] : options.ports) {
+    const bool has = (service == "jupyter" && record.jupyter) || (service == "ssh" && record.ssh);
+    if (!has) {
+      throw Error(ErrorKind::Usage, "workspace `{}` has no service `{}` that a port could be for", record.name, service);
+    }
+  }
+  record.ports = options.ports;
+}
+
+template <class T>
+std::optional<T> maybe(const Json& json, const char* key) {
+  const auto at = json.find(key);
+  return at == json.end() ? std::nullopt : std::optional<T>(at->get<T>());
+}
+
+Record from_label(const Json& spec, const oci::ImageConfig& config, const std::string& reference,
+                  const std::filesystem::path& root, const UpOptions& options) {
+  Record record;
+  record.name = options.name.empty() ? spec.at("name").get<std::string>() : options.name;
+  record.image = reference;
+  record.root = root.filename();
+  record.user = spec.at("user");
+  for (const std::string& variable : config.env) {
+    const std::size_t equals = variable.find('=');
+    record.env[variable.substr(0, equals)] = equals == std::string::npos ? "" : variable.substr(equals + 1);
+  }
+  const Json services = spec.value("services", Json::object());
+  record.jupyter = services.contains("jupyter");
+  record.ssh = services.contains("ssh");
+  for (const Json& m : spec.value("mounts", Json::array())) {
+    const std::filesystem::path source = m.at("source").get<std::string>();
+    if (source.is_absolute()) {
+      record.mounts.push_back({source, m.at("target"), m.at("read_only")});
+    }
+  }
+  const Json limits = spec.value("resources", Json::object());
+  record.limits = {maybe<std::uint64_t>(limits, "memory"), std::nullopt, maybe<std::uint64_t>(limits, "pids"),
+                   maybe<std::uint64_t>(limits, "shm")};
+  if (limits.contains("millicpus")) {
+    record.limits.cpus = limits.at("millicpus").get<double>() / 1000;
+  }
+  add_options(record, options);
+  return record;
 }
 
 bool lies_in(const std::filesystem::path& path, const std::filesystem::path& folder) {
@@ -54,6 +109,41 @@ launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path&
   return plan;
 }
 
+Record record_of(const spec::Spec& spec, const std::filesystem::path& root, const UpOptions& options) {
+  Record record;
+  record.name = !options.name.empty() ? options.name
+                                      : spec.name + (spec.variant.empty() ? "" : "-" + spec.variant);
+  record.image = record.name + ":latest";
+  record.root = root.filename();
+  record.project = spec.folder;
+  record.user = spec.user;
+  record.env = image::image_env(spec);
+  record.jupyter = spec.services.jupyter.has_value();
+  record.ssh = spec.services.ssh.has_value();
+  record.ssh_keys = spec.services.ssh ? spec.services.ssh->keys : std::vector<std::string>{};
+  for (const spec::MountRequest& m : spec.mounts) {
+    add_mount(record.mounts, {absolute(m.source, spec.folder), m.target, m.read_only});
+  }
+  record.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids, spec.resources.shm_bytes};
+  add_options(record, options);
+  return record;
+}
+
+Record record_of_image(const oci::ImageConfig& config, const std::string& reference, const std::filesystem::path& root,
+                       const UpOptions& options) {
+  const auto label = config.labels.find("dev.slipway.spec");
+  const Json spec = label == config.labels.end() ? Json() : Json::parse(label->second, nullptr, false);
+  if (!spec.is_object()) {
+    throw Error(ErrorKind::Invalid, "image `{}` was not made by slipway: it does not say which services it has",
+                reference);
+  }
+  try {
+    return from_label(spec, config, reference, root, options);
+  } catch (const Json::exception&) {
+    throw Error(ErrorKind::Invalid, "the label `dev.slipway.spec` of image `{}` cannot be read", reference);
+  }
+}
+
 launch::Mount parse_mount(const std::string& text, const std::filesystem::path& folder) {
   std::vector<std::string_view> parts = split(text, ':');
   launch::Mount mount;
@@ -70,8 +160,8 @@ launch::Mount parse_mount(const std::string& text, const std::filesystem::path& 
   return mount;
 }
 
-void prepare_mounts(const launch::LaunchPlan& plan, const std::filesystem::path& project) {
-  for (const launch::Mount& mount : plan.mounts) {
+void prepare_mounts(const std::vector<launch::Mount>& mounts, const std::filesystem::path& project) {
+  for (const launch::Mount& mount : mounts) {
     std::error_code ignored;
     if (std::filesystem::exists(mount.source, ignored)) {
       continue;

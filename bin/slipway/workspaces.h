@@ -1,0 +1,26 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "workspace/inspect.h"
+
+namespace slip::cli {
+
+/// The workspace that a command means: the one named, or that of the project here.
+/// @throws Error NotFound
+workspace::Record find_workspace(const std::string& name);
+
+/// The record of `up --json` and `ps --json`.
+nlohmann::json to_json(const workspace::View& view, const workspace::Folder& folder);
+
+/// "running", "failed: ssh ended 6 times within a minute".
+std::string state_text(const workspace::View& view);
+
+/// One sentence on what was installed by hand and how to keep it; empty when there is nothing.
+std::string drift_text(const workspace::View& view);
+
+/// $HOME, or what the user data base says.
+std::filesystem::path person_home();
+
+}  // namespace slip::cli
