@@ -66,6 +66,19 @@ void turn_on_wal(sqlite3* db) {
   }
 }
 
+/// Makes the file if it is not there: SQLite gives its side files the mode of the database, so that one mode decides.
+/// Never opens one that is there: closing any descriptor of it would take away the locks (fcntl's) that SQLite holds on
+/// it in this process, and the next process to close it would delete the log that this one still writes to.
+void make_file(const std::filesystem::path& file) {
+  constexpr int kFlags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC;
+  const os::SysRet made = os::call([](const char* p) { return ::open(p, kFlags, 0600); }, file.c_str());
+  if (made) {
+    os::Fd(static_cast<int>(made.value)).close_checked(file.string());
+  } else if (made.err != EEXIST) {
+    throw os::sys_error(made.err, format("make the index `{}`", file.string()));
+  }
+}
+
 }  // namespace
 
 Stmt::Stmt(sqlite3* db, std::string_view sql) {
@@ -110,10 +123,7 @@ std::string Stmt::text(int column) const {
 std::int64_t Stmt::number(int column) const { return ::sqlite3_column_int64(stmt_, column); }
 
 Db::Db(const std::filesystem::path& file) {
-  // SQLite gives its side files the mode of the database, so that one mode decides.
-  const os::Fd made(static_cast<int>(
-      os::call([](const char* p) { return ::open(p, O_RDWR | O_CREAT | O_CLOEXEC, 0600); }, file.c_str())
-          .or_throw("open the index `{}`", file.string())));
+  make_file(file);
   const int code = ::sqlite3_open_v2(file.c_str(), &db_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   try {
     check(db_, code);

@@ -237,6 +237,56 @@ TEST_F(StoreTest, RecordsAndTagsSurviveReopening) {
   EXPECT_FALSE(store.remove_tag("a:1"));
 }
 
+/// Another process that comes and goes must not take the index's log from under one that stays, or its records are lost
+/// and the index is damaged.
+TEST_F(StoreTest, TheIndexKeepsItsLogWhileAnybodyHasItOpen) {
+  int go[2];
+  int done[2];
+  ASSERT_EQ(::pipe(go), 0);
+  ASSERT_EQ(::pipe(done), 0);
+  const auto tell = [](int fd) { (void)!::write(fd, "x", 1); };
+  const auto wait = [](int fd) {
+    char byte = 0;
+    return ::read(fd, &byte, 1) == 1;
+  };
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::close(done[0]);
+    {
+      Store first(root_);  // a second one in one process must not undo the first one's locks either
+      const Store second(root_);
+      tell(done[1]);
+      wait(go[0]);
+      first.set_record("layer", "from the one that stays", "1");
+      tell(done[1]);
+      wait(go[0]);
+    }
+    ::_exit(0);
+  }
+  ::close(done[1]);
+  ASSERT_TRUE(wait(done[0]));
+  {
+    Store(root_).set_record("layer", "from a passer-by", "2");
+  }
+  EXPECT_TRUE(fs::exists(root_ / "index.db-wal"));
+  tell(go[1]);
+  ASSERT_TRUE(wait(done[0]));
+  {
+    const Store store(root_);
+    EXPECT_EQ(store.record("layer", "from the one that stays"), "1");
+    EXPECT_EQ(store.record("layer", "from a passer-by"), "2");
+  }
+  tell(go[1]);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+  const Store store(root_);
+  EXPECT_EQ(store.record("layer", "from the one that stays"), "1");
+  for (const int fd : {go[0], go[1], done[0]}) {
+    ::close(fd);
+  }
+}
+
 TEST_F(StoreTest, ManyThreadsShareOneStore) {
   Store store(root_);
   std::vector<std::thread> threads;
