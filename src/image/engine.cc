@@ -387,6 +387,8 @@ void Engine::produce(const Layer& layer, Sink& out) {
   }
 }
 
+const std::vector<codec::LayerItem>& Engine::items(std::size_t layer) { return state_->get(layer); }
+
 std::vector<std::string> Engine::tree_keys() const {
   std::vector<std::string> keys = {root_key(state_->plan)};
   for (const LayerPlan& layer : state_->plan) {

@@ -38,6 +38,9 @@ class Engine {
   std::filesystem::path root();
   /// Writes the compressed bytes of one layer. @throws Error Corrupt when they are not what `layer` promises
   void produce(const Layer& layer, Sink& out);
+  /// What one layer holds, in its order; made when it is not at hand. The content lies in the store, and stays while
+  /// the engine lives.
+  const std::vector<codec::LayerItem>& items(std::size_t layer);
   /// Trees of the store that this image's root and layers are made of.
   [[nodiscard]] std::vector<std::string> tree_keys() const;
 

@@ -79,6 +79,12 @@ std::map<std::string, std::string> image_env(const spec::Spec& spec) {
 }
 
 std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init) {
+  return plan_layers(spec, lock, init,
+                     spec.files.empty() ? std::vector<ProjectFile>() : project_files(spec, lock.suite));
+}
+
+std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
+                                   std::vector<ProjectFile> files) {
   const std::int64_t epoch = lock::epoch_of(lock.snapshot);
   std::vector<LayerPlan> layers;
   add_debs(layers, lock);
@@ -106,8 +112,11 @@ std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& loc
     layers.push_back({"services", {}, std::move(*services)});
   }
   if (!spec.files.empty()) {
-    layers.push_back({"files", {}, FilesRecipe{epoch, project_files(spec, lock.suite)}});
+    layers.push_back({"files", {}, FilesRecipe{epoch, std::move(files)}});
   }
+  // With the lock in it and the spec in its label, an image can be explained, audited and made again by whoever has it.
+  layers.push_back(
+      {"lock", {}, TextsRecipe{epoch, {{std::string(kLockPath).substr(1), 0644, lock::to_toml(lock)}}}});
   return layers;
 }
 

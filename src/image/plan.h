@@ -14,6 +14,8 @@ namespace slip::image {
 inline constexpr const char* kPrefix = "/opt/venv";
 /// Where slipway-init lies in every image.
 inline constexpr const char* kInitPath = "/usr/lib/slipway/slipway-init";
+/// Where every image carries the lock it was made from.
+inline constexpr const char* kLockPath = "/usr/share/slipway/slipway.lock";
 /// Id of the workspace user and group inside.
 inline constexpr std::uint32_t kUserId = 1000;
 
@@ -27,6 +29,9 @@ struct InitProgram {
 /// digests).
 /// @throws Error NotFound: a file of `files:` is missing; Invalid: a target cannot be (it names the spec's line)
 std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init);
+/// The same, with the project's files from elsewhere: out of an image that is made again. Pure.
+std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
+                                   std::vector<ProjectFile> files);
 
 /// Environment of the image: PATH, LANG, then the spec's own.
 std::map<std::string, std::string> image_env(const spec::Spec& spec);

@@ -1,6 +1,7 @@
 // The spec as canonical JSON: what its digest is made of and what an image's label holds.
 #include <nlohmann/json.hpp>
 
+#include "codec/json.h"
 #include "codec/sha256.h"
 #include "spec/spec.h"
 
@@ -88,6 +89,78 @@ std::string to_json(const Spec& spec) {
   put(out, "exclude_newer", spec.exclude_newer);
   put(out, "import_check", spec.import_check);
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+namespace {
+
+/// Reads what to_json() wrote. Members of the wrong type throw nlohmann's errors, which from_json() turns into ours.
+Spec read_spec(const Json& in) {
+  const auto text = [&](const Json& from, const char* key) { return from.value(key, std::string()); };
+  const auto list = [&](const char* key) { return in.value(key, Json::array()); };
+  Spec spec;
+  spec.name = in.at("name").get<std::string>();
+  spec.suite = in.at("debian").get<std::string>();
+  spec.user = in.at("user").get<std::string>();
+  spec.variant = text(in, "variant");
+  spec.python = text(in, "python");
+  for (const Json& r : list("requirements")) {
+    spec.requirements.push_back(
+        {r.at("text").get<std::string>(), r.value("hashes", std::vector<std::string>()), Place{}});
+  }
+  for (const Json& a : list("apt")) {
+    spec.apt.push_back({a.get<std::string>(), Place{}});
+  }
+  for (const Json& f : list("files")) {
+    spec.files.push_back({f.at("source").get<std::string>(), f.at("target").get<std::string>(), Place{}});
+  }
+  spec.env = in.value("env", std::map<std::string, std::string>());
+  const Json services = in.value("services", Json::object());
+  if (services.contains("jupyter")) {
+    const Json& jupyter = services.at("jupyter");
+    spec.services.jupyter =
+        Jupyter{jupyter.value("nbextensions", std::vector<std::string>()), jupyter.value("lab", false)};
+  }
+  if (services.contains("ssh")) {
+    spec.services.ssh = Ssh{};
+  }
+  for (const Json& m : list("mounts")) {
+    spec.mounts.push_back({m.at("source").get<std::string>(), m.at("target").get<std::string>(),
+                           m.at("read_only").get<bool>(), Place{}});
+  }
+  const Json resources = in.value("resources", Json::object());
+  const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
+    return resources.contains(key) ? std::optional(resources.at(key).get<std::uint64_t>()) : std::nullopt;
+  };
+  spec.resources = {number("memory"), std::nullopt, number("pids"), number("shm")};
+  if (const auto millis = number("millicpus")) {
+    spec.resources.cpus = static_cast<double>(*millis) / 1000;
+  }
+  for (const Json& step : list("run")) {
+    spec.run.push_back({step.at("command").get<std::string>(), step.at("network").get<bool>(), Place{}});
+  }
+  if (in.contains("gpu")) {
+    spec.gpu = Gpu{in.at("gpu").at("cuda").get<std::string>(), in.at("gpu").at("cudnn").get<std::string>()};
+  }
+  spec.accept_gaps = in.value("overrule", std::vector<std::string>());
+  spec.exclude_newer = text(in, "exclude_newer");
+  spec.import_check = in.value("import_check", std::vector<std::string>());
+  return spec;
+}
+
+}  // namespace
+
+Spec from_json(std::string_view json, const std::string& name) {
+  codec::parse_json(json, name, {.max_size = 4u << 20, .max_depth = 16});  // limits, and errors with line and column
+  try {
+    Spec spec = read_spec(Json::parse(json));
+    if (to_json(spec) != json) {
+      throw Error(ErrorKind::Unsupported, "{}: it holds something that this slipway does not know", name)
+          .add_hint("a newer slipway made it: use that one");
+    }
+    return spec;
+  } catch (const Json::exception& e) {
+    throw Error(ErrorKind::Invalid, "{}: {}", name, e.what());
+  }
 }
 
 Digest Spec::digest() const { return codec::sha256(to_json(*this)); }

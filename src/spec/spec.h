@@ -115,6 +115,10 @@ Spec parse(std::string_view yaml, const std::string& file_name, const std::files
 
 /// Canonical JSON of the spec as digest() hashes it; goes into the image's label.
 std::string to_json(const Spec& spec);
+/// The spec that an image's label holds: to_json(from_json(t)) == t. It has no folder and no places; personal keys of
+/// services are not in it. `name` stands in messages.
+/// @throws Error Invalid; Unsupported when a newer slipway wrote it
+Spec from_json(std::string_view json, const std::string& name);
 
 /// The published JSON schema (draft 2020-12) of slipway.yaml, with descriptions; made from the same key table that
 /// parse() checks against.
