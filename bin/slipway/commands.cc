@@ -22,6 +22,7 @@ std::unique_ptr<Command> make_ssh_config();
 std::unique_ptr<Command> make_images();
 std::unique_ptr<Command> make_rm();
 std::unique_ptr<Command> make_gc();
+std::unique_ptr<Command> make_audit();
 std::unique_ptr<Command> make_config();
 std::unique_ptr<Command> make_completion();
 std::unique_ptr<Command> make_help();
@@ -47,6 +48,7 @@ constexpr std::array kCommands = {
     Entry{"images", Group::Share, "List the images of the store", make_images},
     Entry{"rm", Group::Share, "Take an image's name away", make_rm},
     Entry{"gc", Group::Share, "Free the disk space of what no image needs", make_gc},
+    Entry{"audit", Group::Inspect, "Check an image or a running workspace against the security list", make_audit},
     Entry{"config", Group::Inspect, "Show every setting and where its value came from", make_config},
     Entry{"completion", Group::Inspect, "Print the completion script for a shell", make_completion},
     Entry{"help", Group::Hidden, "Show the help of slipway or of one command", make_help},

@@ -115,8 +115,7 @@ std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& loc
     layers.push_back({"files", {}, FilesRecipe{epoch, std::move(files)}});
   }
   // With the lock in it and the spec in its label, an image can be explained, audited and made again by whoever has it.
-  layers.push_back(
-      {"lock", {}, TextsRecipe{epoch, {{std::string(kLockPath).substr(1), 0644, lock::to_toml(lock)}}}});
+  layers.push_back({"lock", {}, TextsRecipe{epoch, {{std::string(kLockPath).substr(1), 0644, lock::to_toml(lock)}}}});
   return layers;
 }
 

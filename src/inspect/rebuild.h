@@ -11,8 +11,8 @@
 
 namespace slip::inspect {
 
-/// The recipes of an image that carries its lock, to be performed again. What no lock can name is taken out of the image
-/// itself: the project's files, and slipway-init (held against the lock's digest). All else comes from packages.
+/// The recipes of an image that carries its lock, to be performed again. What no lock can name is taken out of the
+/// image itself: the project's files, and slipway-init (held against the lock's digest). All else comes from packages.
 class Rebuild {
  public:
   /// @param context  whose store is built in; need not be the one that has the image

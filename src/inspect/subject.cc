@@ -31,9 +31,9 @@ struct Subject::State {
   std::optional<lock::Lock> lock;
   std::vector<std::string> names;
   std::vector<std::string> kinds;
-  std::optional<os::TempDir> unpacked;      ///< of an archive
-  std::optional<oci::Layout> layout;        ///< absent: the store has the blobs
-  std::unique_ptr<Rebuild> rebuild;         ///< for layers whose blob was never kept; made at need
+  std::unique_ptr<os::TempDir> unpacked;  ///< of an archive
+  std::optional<oci::Layout> layout;      ///< absent: the store has the blobs
+  std::unique_ptr<Rebuild> rebuild;       ///< for layers whose blob was never kept; made at need
 
   [[nodiscard]] fs::path blob_file(const Digest& blob) const {
     if (layout) {
@@ -96,6 +96,22 @@ void name_layers(const oci::ImageConfig& config, std::size_t layers, std::vector
   }
 }
 
+/// Passes bytes on and hashes them.
+class HashSource final : public Source {
+ public:
+  explicit HashSource(Source& from) : from_(from) {}
+  std::size_t read(std::span<std::uint8_t> into) override {
+    const std::size_t got = from_.read(into);
+    hash_.update(into.first(got));
+    return got;
+  }
+  Digest finish() { return hash_.finish(); }
+
+ private:
+  Source& from_;
+  codec::Sha256 hash_;
+};
+
 }  // namespace
 
 void read_tar(Source& compressed, const std::string& name, const Subject::Each& each) {
@@ -107,6 +123,9 @@ void read_tar(Source& compressed, const std::string& name, const Subject::Each& 
                  while (const auto entry = reader.next()) {
                    each(*entry, entry->type == codec::FileType::Regular ? reader.content() : nothing);
                  }
+                 NullSink rest;  // what follows the end of the tar is part of the blob all the same
+                 copy_all(*plain, rest);
+                 copy_all(compressed, rest);
                });
 }
 
@@ -139,7 +158,7 @@ Subject Subject::open(const std::string& text, lock::Context& context) {
     if (place->kind == oci::Output::Kind::Layout) {
       s.layout = oci::Layout::open(place->path);
     } else {
-      s.unpacked.emplace(context.store.temp_dir("image-"));
+      s.unpacked.reset(new os::TempDir(context.store.temp_dir("image-")));
       s.layout = oci::unpack_archive(place->path, s.unpacked->path());
     }
     const oci::Descriptor found =
@@ -182,16 +201,20 @@ Subject Subject::open(const std::string& text, lock::Context& context) {
   return subject;
 }
 
-fs::path Subject::blob_file(std::size_t layer) const {
-  return state_->blob_file(manifest().layers.at(layer).digest);
-}
+fs::path Subject::blob_file(std::size_t layer) const { return state_->blob_file(manifest().layers.at(layer).digest); }
 
 void Subject::read_layer(std::size_t layer, const Each& each) const {
   State& s = *state_;
   if (const fs::path file = blob_file(layer); !file.empty()) {
     const os::Fd fd = os::open_read(file);
     os::FdSource source(fd.get(), file.string());
-    read_tar(source, layer_name(layer), each);
+    HashSource hashed(source);
+    read_tar(hashed, layer_name(layer), each);
+    if (hashed.finish() != manifest().layers.at(layer).digest) {
+      throw Error(ErrorKind::Corrupt, "the bytes of layer `{}` are not those that the manifest names",
+                  layer_name(layer))
+          .add_hint("the image was damaged or changed: fetch or build it again");
+    }
     return;
   }
   if (!s.lock || !s.spec) {

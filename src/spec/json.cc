@@ -124,12 +124,19 @@ Spec read_spec(const Json& in) {
     spec.services.ssh = Ssh{};
   }
   for (const Json& m : list("mounts")) {
-    spec.mounts.push_back({m.at("source").get<std::string>(), m.at("target").get<std::string>(),
-                           m.at("read_only").get<bool>(), Place{}});
+    spec.mounts.push_back(
+        {m.at("source").get<std::string>(), m.at("target").get<std::string>(), m.at("read_only").get<bool>(), Place{}});
   }
   const Json resources = in.value("resources", Json::object());
   const auto number = [&](const char* key) -> std::optional<std::uint64_t> {
-    return resources.contains(key) ? std::optional(resources.at(key).get<std::uint64_t>()) : std::nullopt;
+    if (!resources.contains(key)) {
+      return std::nullopt;
+    }
+    const Json& value = resources.at(key);
+    if (!value.is_number_unsigned() || value.get<std::uint64_t>() > (std::uint64_t{1} << 50)) {
+      throw Error(ErrorKind::Invalid, "`resources.{}` must be a number that is not negative", key);
+    }
+    return value.get<std::uint64_t>();
   };
   spec.resources = {number("memory"), std::nullopt, number("pids"), number("shm")};
   if (const auto millis = number("millicpus")) {

@@ -261,6 +261,24 @@ TEST(Spec, TheDigestIsOfWhatItMeans) {
       << "keys are personal";
 }
 
+TEST(Spec, ALabelIsReadBackAsItWasWritten) {
+  const Spec all = with(
+      "python: '3.9'\nrequirements: ['six==1.17.0']\napt: [vim, git]\nfiles: {./a: /workspace/a}\nenv: {A: b}\n"
+      "services: {jupyter: {lab: true, nbextensions: [toc2/main]}, ssh: {}}\nmounts: ['/data:/data:ro']\n"
+      "resources: {memory: 2GiB, cpus: 1.5, pids: 10, shm: 1GiB}\nrun: [{command: 'true', network: true}]\n"
+      "overrule: [numpy]\nexclude_newer: 2026-01-01\n");
+  for (const Spec& spec : {all, with("")}) {
+    const std::string label = to_json(spec);
+    EXPECT_EQ(to_json(from_json(label, "label")), label);
+    EXPECT_EQ(from_json(label, "label").digest(), spec.digest());
+  }
+  for (const char* bad : {"{", "[]", "{\"debian\":1,\"name\":\"x\",\"user\":\"u\"}",
+                          "{\"debian\":\"b\",\"later\":1,\"name\":\"x\",\"user\":\"u\"}",
+                          "{\"debian\":\"b\",\"name\":\"x\",\"resources\":{\"pids\":-1},\"user\":\"u\"}"}) {
+    EXPECT_THROW(from_json(bad, "label"), Error) << bad;
+  }
+}
+
 TEST(Spec, ExcludeNewerIsADateOrATime) {
   EXPECT_EQ(with("exclude-newer: 2024-06-01\n").exclude_newer, "2024-06-01T00:00:00Z");
   EXPECT_EQ(with("exclude-newer: \"2024-06-01 12:00:00.5+02:00\"\n").exclude_newer, "2024-06-01T12:00:00.5+02:00");
