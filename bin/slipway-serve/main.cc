@@ -11,6 +11,7 @@
 #include "serving/app.h"
 #include "serving/log.h"
 #include "serving/options.h"
+#include "serving/probe.h"
 
 namespace {
 
@@ -79,6 +80,12 @@ int main(int argc, char** argv) {
     if (options.version) {
       std::puts("slipway-serve " SLIP_VERSION);
       return 0;
+    }
+    if (options.probe) {
+      std::string answer;
+      const bool ready = slip::serving::probe(options, answer);
+      std::fputs(answer.c_str(), stdout);
+      return ready ? 0 : 1;
     }
     status = serve(std::move(options));
   } catch (const slip::Error& error) {

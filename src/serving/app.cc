@@ -7,12 +7,14 @@
 #include "os/file.h"
 #include "serving/batch.h"
 #include "serving/config.h"
+#include "serving/credentials.h"
 #include "serving/executor.h"
 #include "serving/grpc_service.h"
 #include "serving/http1.h"
 #include "serving/manager.h"
 #include "serving/metrics.h"
 #include "serving/rest.h"
+#include "serving/session_config.h"
 #include "serving/warmup.h"
 
 namespace slip::serving {
@@ -49,6 +51,9 @@ LifecycleSettings lifecycle(const Options& options) {
   settings.session.intra_op_threads = threads(options.tensorflow_intra_op_parallelism);
   settings.session.inter_op_threads = threads(options.tensorflow_inter_op_parallelism);
   settings.session.tags = options.saved_model_tags;
+  if (const std::string& file = options.tensorflow_session_config_file; !file.empty()) {
+    settings.session.config = value_or_throw(read_session_config(os::read_file(file)), file);
+  }
   settings.poll = std::chrono::seconds(options.file_system_poll_wait_seconds);
   settings.retries = static_cast<int>(options.max_num_load_retries);
   settings.retry_interval = std::chrono::milliseconds(options.load_retry_interval_micros / 1000);
@@ -61,6 +66,7 @@ RestOptions rest_options(const Options& options) {
   rest.timeout = std::chrono::milliseconds(options.rest_api_timeout_in_ms);
   rest.cors = options.rest_api_enable_cors_support;
   rest.access_log = options.access_log;
+  rest.version = SLIP_VERSION;
   rest.metrics_path = options.monitoring_config_file.empty()
                           ? ""
                           : value_or_throw(read_monitoring_config(os::read_file(options.monitoring_config_file)),
@@ -78,6 +84,15 @@ std::unique_ptr<Executor> make_executor(const Options& options, Metrics& metrics
   return std::make_unique<BatchingExecutor>(std::move(settings), metrics);
 }
 
+Warmup warmup(const Options& options) {
+  if (!options.enable_model_warmup) {
+    return {};
+  }
+  return
+      [times = options.num_request_iterations_for_warmup](
+          const Servable& servable, const std::filesystem::path& folder) { return warm_up(servable, folder, times); };
+}
+
 unsigned thread_count(std::int64_t given) {
   return given > 0 ? static_cast<unsigned>(given) : 4 * std::max(1u, std::thread::hardware_concurrency());
 }
@@ -89,14 +104,14 @@ struct App::Parts {
   Parts(Options given, Log& to)
       : options(std::move(given)),
         log(to),
-        manager(load_tensorflow(options.tensorflow), lifecycle(options), log,
-                options.enable_model_warmup ? Warmup(warm_up) : Warmup()),
+        credentials(options),
+        manager(load_tensorflow(options.tensorflow), lifecycle(options), log, warmup(options)),
         executor(make_executor(options, metrics)),
-        rest(rest_options(options), manager, *executor, metrics, log),
+        rest(rest_options(options), credentials, manager, *executor, metrics, log),
         handler(rest.handler()),
         grpc({static_cast<std::size_t>(options.max_body_bytes),
-              options.enable_serialization_as_tensor_content ? TensorForm::Content : TensorForm::Typed},
-             manager, *executor, metrics),
+              options.enable_serialization_as_tensor_content ? TensorForm::Content : TensorForm::Typed, SLIP_VERSION},
+             credentials, manager, *executor, metrics),
         grpc_handler(grpc.handler()),
         rest_server(static_cast<std::size_t>(options.max_connections)),
         grpc_server(static_cast<std::size_t>(options.max_connections)) {}
@@ -104,6 +119,7 @@ struct App::Parts {
   Options options;
   Log& log;
   Metrics metrics;
+  Credentials credentials;
   Manager manager;
   std::unique_ptr<Executor> executor;
   RestService rest;
@@ -115,10 +131,12 @@ struct App::Parts {
   Server rest_server;
   Server grpc_server;
   Clock::time_point next_config_look = Clock::time_point::max();
+  Clock::time_point next_credentials_look = Clock::now();
   std::string config_text;
 
   void open_ports();
   void look_at_config();
+  void look_at_credentials();
   int drain();
 };
 
@@ -126,20 +144,27 @@ void App::Parts::open_ports() {
   http.limits.body_bytes = static_cast<std::size_t>(options.max_body_bytes);
   if (options.rest_api_port > 0 || options.any_ports) {
     const std::int64_t wanted = options.any_ports ? 0 : options.rest_api_port;
-    const auto port =
-        rest_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted), http1_port(http, handler));
+    const auto port = rest_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted),
+                                             http1_port(http, handler, credentials.rest()));
     rest_server.start(thread_count(options.rest_api_num_threads));
-    log.info("listening", {{"protocol", "REST"}, {"address", options.address}, {"port", std::int64_t{port}}});
+    log.info("listening", {{"protocol", "REST"},
+                           {"address", options.address},
+                           {"port", std::int64_t{port}},
+                           {"tls", credentials.rest() != nullptr ? "yes" : "no"}});
   }
   http2.message_bytes = static_cast<std::size_t>(options.max_body_bytes);
+  http2.bidirectional = GrpcService::is_bidirectional;
   if (options.port > 0 || options.any_ports) {
     const std::int64_t wanted = options.any_ports ? 0 : options.port;
-    const auto port =
-        grpc_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted), grpc_port(http2, grpc_handler));
-    log.info("listening", {{"protocol", "gRPC"}, {"address", options.address}, {"port", std::int64_t{port}}});
+    const auto port = grpc_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted),
+                                             grpc_port(http2, grpc_handler, credentials.grpc()));
+    log.info("listening", {{"protocol", "gRPC"},
+                           {"address", options.address},
+                           {"port", std::int64_t{port}},
+                           {"tls", credentials.grpc() != nullptr ? "yes" : "no"}});
   }
   if (!options.grpc_socket_path.empty()) {
-    grpc_server.listen_unix(options.grpc_socket_path, grpc_port(http2, grpc_handler));
+    grpc_server.listen_unix(options.grpc_socket_path, grpc_port(http2, grpc_handler, nullptr));
   }
   if (options.port > 0 || options.any_ports || !options.grpc_socket_path.empty()) {
     grpc_server.start(thread_count(options.grpc_max_threads));
@@ -168,6 +193,13 @@ void App::Parts::look_at_config() {
     }
   } catch (const Error& error) {
     log.warning("model config not read", {{"file", options.model_config_file}, {"reason", error.joined()}});
+  }
+}
+
+void App::Parts::look_at_credentials() {
+  if (Clock::now() >= next_credentials_look) {
+    next_credentials_look = Clock::now() + std::chrono::seconds(1);
+    credentials.look_again(log);
   }
 }
 
@@ -214,6 +246,7 @@ int App::run(const std::function<bool()>& stop) {
       }
     }
     parts.look_at_config();
+    parts.look_at_credentials();
     parts.grpc.tell_watchers();
   }
   return parts.drain();

@@ -53,11 +53,15 @@ struct Stream {
   std::string path;
   std::string content_type;
   std::string encoding;
+  std::string authorization;
   Deadline deadline = kNoDeadline;
   std::string input;   ///< bytes of messages not yet handed on
   std::string output;  ///< framed messages, sent from output_sent on
   std::size_t output_sent = 0;
   bool called = false;    ///< a message has been handed to the handler
+  bool several = false;   ///< of a bidirectional method
+  bool busy = false;      ///< of such a method: a message is not answered yet
+  bool ended = false;     ///< the client has ended its side
   bool started = false;   ///< response headers are submitted
   bool deferred = false;  ///< nghttp2 waits for resume
   bool finished = false;
@@ -84,7 +88,8 @@ class Call final : public GrpcStream {
 
 class Http2Connection final : public Connection {
  public:
-  Http2Connection(Server& server, os::Fd fd, const GrpcOptions& options, const GrpcHandler& handler);
+  Http2Connection(Server& server, os::Fd fd, std::unique_ptr<TlsSession> tls, const GrpcOptions& options,
+                  const GrpcHandler& handler);
   ~Http2Connection() override { nghttp2_session_del(session_); }
 
   void on_ready() override;
@@ -104,6 +109,7 @@ class Http2Connection final : public Connection {
   int on_header(const nghttp2_frame& frame, std::string_view name, std::string_view value);
   int on_data(std::int32_t id, std::string_view bytes);
   void on_end(std::int32_t id);
+  void end_if_answered(std::int32_t id, Stream& stream);
   void take_messages(std::int32_t id, Stream& stream);
   bool check_request(std::int32_t id, const Stream& stream);
   ssize_t read_output(std::int32_t id, std::uint8_t* into, std::size_t room, std::uint32_t* flags);
@@ -113,6 +119,8 @@ class Http2Connection final : public Connection {
   void wake(std::int32_t id, Stream& stream);
   bool flush();
   void run(std::vector<Ready> ready);
+  void post(Ready ready);
+  void post_ready();
 
   const GrpcOptions& options_;
   const GrpcHandler& handler_;
@@ -138,8 +146,9 @@ bool Call::alive() const {
   return connection && connection->has(id_);
 }
 
-Http2Connection::Http2Connection(Server& server, os::Fd fd, const GrpcOptions& options, const GrpcHandler& handler)
-    : Connection(server, std::move(fd)), options_(options), handler_(handler) {
+Http2Connection::Http2Connection(Server& server, os::Fd fd, std::unique_ptr<TlsSession> tls, const GrpcOptions& options,
+                                 const GrpcHandler& handler)
+    : Connection(server, std::move(fd), std::move(tls)), options_(options), handler_(handler) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_session_callbacks_new(&callbacks);
   set_callbacks(callbacks);
@@ -203,6 +212,8 @@ int Http2Connection::on_header(const nghttp2_frame& frame, std::string_view name
     stream.content_type = value;
   } else if (name == "grpc-encoding") {
     stream.encoding = value;
+  } else if (name == "authorization") {
+    stream.authorization = value;
   } else if (name == "grpc-timeout") {
     if (const auto timeout = read_grpc_timeout(value)) {
       stream.deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(*timeout);
@@ -231,7 +242,7 @@ int Http2Connection::on_data(std::int32_t id, std::string_view bytes) {
 
 /// Hands every whole message of a stream on.
 void Http2Connection::take_messages(std::int32_t id, Stream& stream) {
-  while (stream.input.size() >= kPrefix && !stream.finished) {
+  while (stream.input.size() >= kPrefix && !stream.finished && !stream.busy) {
     std::size_t size = 0;
     for (std::size_t i = 1; i < kPrefix; ++i) {
       size = size << 8 | static_cast<unsigned char>(stream.input[i]);
@@ -250,7 +261,7 @@ void Http2Connection::take_messages(std::int32_t id, Stream& stream) {
     if (!check_request(id, stream)) {
       return;
     }
-    Ready ready{{stream.path, {}, stream.deadline}, id};
+    Ready ready{{stream.path, {}, stream.deadline, stream.authorization}, id};
     buffered_ -= kPrefix + size;
     if (stream.input.size() == kPrefix + size) {
       ready.request.message = std::move(stream.input);
@@ -271,6 +282,8 @@ void Http2Connection::take_messages(std::int32_t id, Stream& stream) {
       ready.request.message = std::move(*inflated);
     }
     stream.called = true;
+    stream.several = options_.bidirectional && options_.bidirectional(stream.path);
+    stream.busy = stream.several;
     ready_.push_back(std::move(ready));
   }
 }
@@ -286,8 +299,21 @@ bool Http2Connection::check_request(std::int32_t id, const Stream& stream) {
 
 void Http2Connection::on_end(std::int32_t id) {
   const auto found = streams_.find(id);
-  if (found != streams_.end() && !found->second.called && !found->second.finished && check_request(id, found->second)) {
+  if (found == streams_.end()) {
+    return;
+  }
+  found->second.ended = true;
+  if (found->second.several) {
+    end_if_answered(id, found->second);
+  } else if (!found->second.called && !found->second.finished && check_request(id, found->second)) {
     conclude(id, found->second, {Code::Internal, "the call ended without a whole message"});
+  }
+}
+
+/// A bidirectional call ends once the client has and every message is answered.
+void Http2Connection::end_if_answered(std::int32_t id, Stream& stream) {
+  if (stream.ended && !stream.busy) {
+    conclude(id, stream, {Code::Ok, ""});
   }
 }
 
@@ -384,6 +410,11 @@ void Http2Connection::deliver(std::int32_t id, const std::string* message, Failu
   }
   if (failure != nullptr) {
     conclude(id, stream, std::move(*failure));
+  } else if (stream.several) {
+    stream.busy = false;
+    take_messages(id, stream);
+    end_if_answered(id, stream);
+    post_ready();
   }
   if (!flush()) {
     ::shutdown(fd(), SHUT_RDWR);  // on_ready() sees the end
@@ -462,15 +493,28 @@ void Http2Connection::on_ready() {
 
 /// The first call runs here, others on threads that are free.
 void Http2Connection::run(std::vector<Ready> ready) {
-  auto self_ref = std::static_pointer_cast<Http2Connection>(shared_from_this());
   for (std::size_t i = 1; i < ready.size(); ++i) {
-    auto one = std::make_shared<Ready>(std::move(ready[i]));
-    server().post(
-        [self_ref, one] { self_ref->handler_(std::move(one->request), std::make_shared<Call>(self_ref, one->id)); });
+    post(std::move(ready[i]));
   }
   if (!ready.empty()) {
+    auto self_ref = std::static_pointer_cast<Http2Connection>(shared_from_this());
     handler_(std::move(ready[0].request), std::make_shared<Call>(self_ref, ready[0].id));
   }
+}
+
+void Http2Connection::post(Ready ready) {
+  auto self_ref = std::static_pointer_cast<Http2Connection>(shared_from_this());
+  auto one = std::make_shared<Ready>(std::move(ready));
+  server().post(
+      [self_ref, one] { self_ref->handler_(std::move(one->request), std::make_shared<Call>(self_ref, one->id)); });
+}
+
+/// Hands on what deliver() found. @pre mutex_ is held
+void Http2Connection::post_ready() {
+  for (Ready& one : ready_) {
+    post(std::move(one));
+  }
+  ready_.clear();
 }
 
 void Http2Connection::drain() {
@@ -507,9 +551,13 @@ std::optional<std::chrono::nanoseconds> read_grpc_timeout(std::string_view text)
   }
 }
 
-Accept grpc_port(const GrpcOptions& options, const GrpcHandler& handler) {
-  return [&options, &handler](Server& server, os::Fd fd) {
-    return std::make_shared<Http2Connection>(server, std::move(fd), options, handler);
+Accept grpc_port(const GrpcOptions& options, const GrpcHandler& handler, TlsContext* tls) {
+  return [&options, &handler, tls](Server& server, os::Fd fd) -> std::shared_ptr<Connection> {
+    std::unique_ptr<TlsSession> session = tls == nullptr ? nullptr : tls->accept(fd.get());
+    if (tls != nullptr && !session) {
+      return nullptr;
+    }
+    return std::make_shared<Http2Connection>(server, std::move(fd), std::move(session), options, handler);
   };
 }
 

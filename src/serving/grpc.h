@@ -36,6 +36,7 @@ struct GrpcRequest {
   std::string path;     ///< "/tensorflow.serving.PredictionService/Predict"
   std::string message;  ///< one message, uncompressed
   Deadline deadline = kNoDeadline;
+  std::string authorization = {};  ///< the header of that name
 };
 
 /// Answers calls: one call per message.
@@ -44,11 +45,14 @@ using GrpcHandler = std::function<void(GrpcRequest&&, GrpcStreamRef)>;
 struct GrpcOptions {
   std::size_t message_bytes = 256u << 20;  ///< largest request
   unsigned concurrent_streams = 1000;      ///< per connection
+  /// Whether clients may send several messages to this path, each answered by send() before the next is handed on. The
+  /// call ends when the client has ended its side.
+  std::function<bool(std::string_view path)> bidirectional = {};
 };
 
 /// gRPC over HTTP/2 with prior knowledge. @source grpc/doc/PROTOCOL-HTTP2.md; RFC 9113 (framing by nghttp2)
-/// @param options, handler  must outlive the server
-Accept grpc_port(const GrpcOptions& options, const GrpcHandler& handler);
+/// @param options, handler, tls  must outlive the server; tls null: without TLS
+Accept grpc_port(const GrpcOptions& options, const GrpcHandler& handler, TlsContext* tls);
 
 /// "1500m", "20S": the grpc-timeout header; nullopt when malformed.
 std::optional<std::chrono::nanoseconds> read_grpc_timeout(std::string_view text);

@@ -1,6 +1,7 @@
 #include "serving/grpc_service.h"
 
 #include "serving/example.h"
+#include "serving/request_metrics.h"
 
 namespace slip::serving {
 namespace {
@@ -37,14 +38,24 @@ struct GrpcService::Call {
   Clock::time_point start = Clock::now();
 };
 
-GrpcService::GrpcService(GrpcServiceOptions options, Manager& manager, Executor& executor, Metrics& metrics)
-    : options_(options), manager_(manager), executor_(executor), metrics_(metrics) {}
+GrpcService::GrpcService(GrpcServiceOptions options, const Credentials& credentials, Manager& manager,
+                         Executor& executor, Metrics& metrics)
+    : options_(options),
+      credentials_(credentials),
+      manager_(manager),
+      executor_(executor),
+      metrics_(metrics),
+      oip_(options.version, manager, executor, metrics) {}
 
 void GrpcService::handle(GrpcRequest&& request, GrpcStreamRef stream) {
   const std::string_view path = request.path;
   constexpr std::string_view kPrediction = "/tensorflow.serving.PredictionService/";
   constexpr std::string_view kModel = "/tensorflow.serving.ModelService/";
   constexpr std::string_view kHealth = "/grpc.health.v1.Health/";
+  if (!path.starts_with(kHealth) && !credentials_.allows(request.authorization)) {
+    stream->finish({Code::Unauthenticated, "a valid bearer token is needed"});
+    return;
+  }
   if (path.starts_with(kPrediction)) {
     const std::string_view method = path.substr(kPrediction.size());
     if (method == "Predict") {
@@ -67,12 +78,19 @@ void GrpcService::handle(GrpcRequest&& request, GrpcStreamRef stream) {
     if (method == "HandleReloadConfigRequest") {
       return answer(stream, reload(request.message));
     }
+  } else if (path.starts_with(OipGrpc::kService)) {
+    const std::string method(path.substr(OipGrpc::kService.size()));
+    return oip_.handle(method, request, stream);
   } else if (path == std::string(kHealth) + "Check") {
     return answer(stream, check(request.message));
   } else if (path == std::string(kHealth) + "Watch") {
     return watch(request.message, stream);
   }
   stream->finish({Code::Unimplemented, "unknown method " + request.path});
+}
+
+bool GrpcService::is_bidirectional(std::string_view path) {
+  return path == std::string(OipGrpc::kService) + "ModelStreamInfer";
 }
 
 void GrpcService::answer(const GrpcStreamRef& stream, Result<std::string> message) {
@@ -84,17 +102,7 @@ void GrpcService::answer(const GrpcStreamRef& stream, Result<std::string> messag
 }
 
 void GrpcService::conclude(const Call& call, Result<std::string> message) {
-  const std::string& model = call.servable->name;
-  const Code code = message ? Code::Ok : message.error().code;
-  metrics_.counter(":tensorflow:serving:request_count", {{"model_name", model}, {"status", name_of(code)}})
-      .fetch_add(1, std::memory_order_relaxed);
-  if (message) {
-    const std::chrono::duration<double, std::micro> took = Clock::now() - call.start;
-    metrics_
-        .latency(":tensorflow:serving:request_latency",
-                 {{"model_name", model}, {"API", call.api}, {"entrypoint", "GRPC"}})
-        .observe(took.count());
-  }
+  note_request(metrics_, call.servable->name, message ? Code::Ok : message.error().code, call.api, "GRPC", call.start);
   answer(call.stream, std::move(message));
 }
 

@@ -4,10 +4,12 @@
 #include <mutex>
 #include <vector>
 
+#include "serving/credentials.h"
 #include "serving/executor.h"
 #include "serving/grpc.h"
 #include "serving/manager.h"
 #include "serving/metrics.h"
+#include "serving/oip_grpc.h"
 #include "serving/predict_proto.h"
 
 namespace slip::serving {
@@ -15,22 +17,30 @@ namespace slip::serving {
 struct GrpcServiceOptions {
   std::size_t tensor_bytes = 256u << 20;  ///< of one tensor in a request
   TensorForm form = TensorForm::Typed;    ///< of tensors in answers
+  std::string version;                    ///< of the server, for its metadata
 };
 
-/// TensorFlow Serving's PredictionService and ModelService, and grpc.health.v1.Health.
+/// TensorFlow Serving's PredictionService and ModelService, grpc.health.v1.Health, and by OipGrpc the Open Inference
+/// Protocol.
 class GrpcService {
  public:
   /// All must outlive the service.
-  GrpcService(GrpcServiceOptions options, Manager& manager, Executor& executor, Metrics& metrics);
+  GrpcService(GrpcServiceOptions options, const Credentials& credentials, Manager& manager, Executor& executor,
+              Metrics& metrics);
 
   void handle(GrpcRequest&& request, GrpcStreamRef stream);
   [[nodiscard]] GrpcHandler handler() {
     return [this](GrpcRequest&& request, GrpcStreamRef stream) { handle(std::move(request), std::move(stream)); };
   }
+  /// Whether the method of this path takes several messages.
+  static bool is_bidirectional(std::string_view path);
   /// Tells the clients of Health/Watch when the answer has changed; call it now and then.
   void tell_watchers();
   /// From now on Health says NOT_SERVING.
-  void drain() noexcept { draining_ = true; }
+  void drain() noexcept {
+    draining_ = true;
+    oip_.drain();
+  }
 
  private:
   struct Call;
@@ -51,9 +61,11 @@ class GrpcService {
   void answer(const GrpcStreamRef& stream, Result<std::string> message);
 
   GrpcServiceOptions options_;
+  const Credentials& credentials_;
   Manager& manager_;
   Executor& executor_;
   Metrics& metrics_;
+  OipGrpc oip_;
   std::atomic<bool> draining_{false};
   struct Watcher {
     GrpcStreamRef stream;

@@ -6,8 +6,9 @@
 
 namespace slip::serving {
 
-Http1Connection::Http1Connection(Server& server, os::Fd fd, const Http1Options& options, const HttpHandler& handler)
-    : Connection(server, std::move(fd)), options_(options), handler_(handler), parser_(options.limits) {
+Http1Connection::Http1Connection(Server& server, os::Fd fd, std::unique_ptr<TlsSession> tls,
+                                 const Http1Options& options, const HttpHandler& handler)
+    : Connection(server, std::move(fd), std::move(tls)), options_(options), handler_(handler), parser_(options.limits) {
   expire_in(options_.timeouts.request);
 }
 
@@ -132,7 +133,7 @@ Http1Connection::Next Http1Connection::send() {
   output_.clear();
   sent_ = 0;
   if (close_after_ && malformed_) {
-    ::shutdown(fd(), SHUT_WR);
+    end_writing();
     lingering_ = true;
     expire_in(std::chrono::seconds(2));
     linger();
@@ -159,9 +160,13 @@ void Http1Connection::linger() {
   }
 }
 
-Accept http1_port(const Http1Options& options, const HttpHandler& handler) {
-  return [&options, &handler](Server& server, os::Fd fd) {
-    return std::make_shared<Http1Connection>(server, std::move(fd), options, handler);
+Accept http1_port(const Http1Options& options, const HttpHandler& handler, TlsContext* tls) {
+  return [&options, &handler, tls](Server& server, os::Fd fd) -> std::shared_ptr<Connection> {
+    std::unique_ptr<TlsSession> session = tls == nullptr ? nullptr : tls->accept(fd.get());
+    if (tls != nullptr && !session) {
+      return nullptr;
+    }
+    return std::make_shared<Http1Connection>(server, std::move(fd), std::move(session), options, handler);
   };
 }
 

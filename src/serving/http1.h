@@ -25,7 +25,8 @@ struct Http1Options {
 /// HTTP/1.1 with keep-alive and pipelining: one request after the other. @source RFC 9112
 class Http1Connection final : public Connection {
  public:
-  Http1Connection(Server& server, os::Fd fd, const Http1Options& options, const HttpHandler& handler);
+  Http1Connection(Server& server, os::Fd fd, std::unique_ptr<TlsSession> tls, const Http1Options& options,
+                  const HttpHandler& handler);
 
   void on_ready() override;
   void drain() override;
@@ -56,7 +57,7 @@ class Http1Connection final : public Connection {
   std::optional<HttpResponse> response_;
 };
 
-/// The accept function of a port. @param options, handler  must outlive the server
-Accept http1_port(const Http1Options& options, const HttpHandler& handler);
+/// The accept function of a port. @param options, handler, tls  must outlive the server; tls null: without TLS
+Accept http1_port(const Http1Options& options, const HttpHandler& handler, TlsContext* tls);
 
 }  // namespace slip::serving

@@ -22,8 +22,23 @@ bool fits_int32(const JsonNumber& n) noexcept {
          n.as_int64() <= std::numeric_limits<std::int32_t>::max();
 }
 
+template <class T>
+bool within(std::int64_t value) noexcept {
+  return value >= std::numeric_limits<T>::min() && value <= std::numeric_limits<T>::max();
+}
+
+bool fits_type(std::int64_t value, DataType type) noexcept {
+  switch (static_cast<int>(type)) {
+    case static_cast<int>(DataType::Int16): return within<std::int16_t>(value);
+    case static_cast<int>(DataType::Int8): return within<std::int8_t>(value);
+    case static_cast<int>(DataType::UInt8): return within<std::uint8_t>(value);
+    case static_cast<int>(DataType::UInt16): return within<std::uint16_t>(value);
+    default: return true;
+  }
+}
+
 /// Appends `n` as an element of the builder's type; false when it does not fit.
-bool push_number(TensorBuilder& into, const JsonNumber& n) {
+bool push_number(TensorBuilder& into, const JsonNumber& n, DenseReader::Narrow narrow) {
   switch (static_cast<int>(into.type())) {
     case static_cast<int>(DataType::Float): into.push(static_cast<float>(n.value)); return true;
     case static_cast<int>(DataType::Double): into.push(n.value); return true;
@@ -48,12 +63,15 @@ bool push_number(TensorBuilder& into, const JsonNumber& n) {
   if (!fits_int32(n)) {
     return false;
   }
-  // TensorFlow Serving checks these against int32 only and lets the narrower types wrap.
+  if (narrow == DenseReader::Narrow::MustFit && !fits_type(n.as_int64(), into.type())) {
+    return false;
+  }
   switch (static_cast<int>(into.type())) {
     case static_cast<int>(DataType::Int32): into.push(static_cast<std::int32_t>(n.as_int64())); return true;
     case static_cast<int>(DataType::Int16): into.push(static_cast<std::int16_t>(n.as_int64())); return true;
     case static_cast<int>(DataType::Int8): into.push(static_cast<std::int8_t>(n.as_int64())); return true;
     case static_cast<int>(DataType::UInt8): into.push(static_cast<std::uint8_t>(n.as_int64())); return true;
+    case static_cast<int>(DataType::UInt16): into.push(static_cast<std::uint16_t>(n.as_int64())); return true;
     default: return false;
   }
 }
@@ -64,6 +82,7 @@ bool is_numeric(DataType type) noexcept {
     case static_cast<int>(DataType::Double):
     case static_cast<int>(DataType::Int32):
     case static_cast<int>(DataType::UInt8):
+    case static_cast<int>(DataType::UInt16):
     case static_cast<int>(DataType::Int16):
     case static_cast<int>(DataType::Int8):
     case static_cast<int>(DataType::Int64):
@@ -176,7 +195,7 @@ bool DenseReader::elements(std::int64_t& count) {
     });
   }
   if (is_numeric(into_->type())) {
-    return numbers(count, [&](const JsonNumber& n) { return push_number(*into_, n); });
+    return numbers(count, [&](const JsonNumber& n) { return push_number(*into_, n, narrow_); });
   }
   do {
     if (scanner_.peek() == '[') {
@@ -224,7 +243,7 @@ bool DenseReader::scalar() {
     if (!starts_number(c)) {
       return type_error(start);
     }
-    return scanner_.number(n) && (push_number(*into_, n) || type_error(start));
+    return scanner_.number(n) && (push_number(*into_, n, narrow_) || type_error(start));
   }
   if (type == DataType::Bool) {
     if (c != 't' && c != 'f') {

@@ -14,7 +14,12 @@ namespace slip::serving {
 /// those of TensorFlow Serving 2.9 (util/json_tensor.cc).
 class DenseReader {
  public:
-  explicit DenseReader(JsonScanner& scanner) noexcept : scanner_(scanner) {}
+  /// What becomes of numbers beyond an 8 or 16 bit type: TensorFlow Serving checks them against int32 and lets them
+  /// wrap; the other protocol refuses them.
+  enum class Narrow { Wrap, MustFit };
+
+  explicit DenseReader(JsonScanner& scanner, Narrow narrow = Narrow::Wrap) noexcept
+      : scanner_(scanner), narrow_(narrow) {}
 
   /// Appends the value at the scanner to `into`. False: failure() tells why, unless the scanner failed itself.
   /// @param shape  receives the value's shape
@@ -34,6 +39,7 @@ class DenseReader {
   bool reject(std::string message, Code code = Code::InvalidArgument);
 
   JsonScanner& scanner_;
+  Narrow narrow_;
   TensorBuilder* into_ = nullptr;
   Shape* shape_ = nullptr;
   bool rank_known_ = false;

@@ -35,13 +35,14 @@ class TfStatus {
 ///         inter_op_parallelism_threads = 5, allow_soft_placement = 7
 std::string session_config(const SessionSettings& settings) {
   WireWriter w;
+  w.boolean(7, true);
+  w.raw(settings.config.data(), settings.config.size());
   if (settings.intra_op_threads > 0) {
     w.varint(2, static_cast<std::uint64_t>(settings.intra_op_threads));
   }
   if (settings.inter_op_threads > 0) {
     w.varint(5, static_cast<std::uint64_t>(settings.inter_op_threads));
   }
-  w.boolean(7, true);
   return w.take();
 }
 

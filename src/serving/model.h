@@ -25,6 +25,7 @@ struct SessionSettings {
   int intra_op_threads = 0;
   int inter_op_threads = 0;
   std::string tags = "serve";  ///< separated by commas
+  std::string config;          ///< ConfigProto bytes; the numbers of threads come behind and so win
 };
 
 /// One end of a signature, resolved in the graph.

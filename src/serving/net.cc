@@ -37,6 +37,12 @@ os::Fd open_socket(int family) {
 Connection::Io Connection::receive(std::string& into, std::size_t limit) {
   const std::size_t old = into.size();
   into.resize(std::max(old + std::min<std::size_t>(limit, 16 << 10), std::min(into.capacity(), old + limit)));
+  if (tls_) {
+    std::size_t got = 0;
+    const Io io = receive_tls(into.data() + old, into.size() - old, got);
+    into.resize(old + got);
+    return io;
+  }
   const os::SysRet got = os::call(::recv, fd_.get(), static_cast<void*>(into.data() + old), into.size() - old, 0);
   into.resize(old + static_cast<std::size_t>(std::max(got.value, 0L)));
   if (got) {
@@ -45,7 +51,34 @@ Connection::Io Connection::receive(std::string& into, std::size_t limit) {
   return got.err == EAGAIN ? Io::Again : Io::Closed;
 }
 
+Connection::Io Connection::receive_tls(char* into, std::size_t room, std::size_t& got) {
+  tls_needs_room_ = false;
+  switch (tls_->read(into, room, got)) {
+    case TlsSession::Io::Done: return Io::Done;
+    case TlsSession::Io::WantWrite: tls_needs_room_ = true; return Io::Again;
+    case TlsSession::Io::WantRead: return Io::Again;
+    case TlsSession::Io::Closed: break;
+  }
+  got = 0;
+  return Io::Closed;
+}
+
+Connection::Io Connection::transmit_tls(const std::string& from, std::size_t& offset) {
+  while (offset < from.size()) {
+    std::size_t sent = 0;
+    const TlsSession::Io io = tls_->write(from.data() + offset, from.size() - offset, sent);
+    if (io != TlsSession::Io::Done) {
+      return io == TlsSession::Io::Closed ? Io::Closed : Io::Again;
+    }
+    offset += sent;
+  }
+  return Io::Done;
+}
+
 Connection::Io Connection::transmit(const std::string& from, std::size_t& offset) {
+  if (tls_) {
+    return transmit_tls(from, offset);
+  }
   while (offset < from.size()) {
     const os::SysRet sent =
         os::call(::send, fd_.get(), static_cast<const void*>(from.data() + offset), from.size() - offset, MSG_NOSIGNAL);
@@ -57,9 +90,23 @@ Connection::Io Connection::transmit(const std::string& from, std::size_t& offset
   return Io::Done;
 }
 
-void Connection::rearm(bool writing) { server_.arm(fd_.get(), id_, EPOLLIN | (writing ? EPOLLOUT : 0u), false); }
+void Connection::rearm(bool writing) {
+  server_.arm(fd_.get(), id_, EPOLLIN | (writing || tls_needs_room_ ? EPOLLOUT : 0u), false);
+}
 
-void Connection::finish() { server_.remove(*this); }
+void Connection::end_writing() noexcept {
+  if (tls_) {
+    tls_->end_writing();
+  }
+  ::shutdown(fd_.get(), SHUT_WR);
+}
+
+void Connection::finish() {
+  if (tls_) {
+    tls_->end_writing();
+  }
+  server_.remove(*this);
+}
 
 void Connection::expire_in(std::chrono::milliseconds time) noexcept {
   expires_.store(now_ms() + time.count(), std::memory_order_relaxed);
@@ -214,6 +261,9 @@ void Server::accept_from(std::size_t index) {
     ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // fails on socket files, which need it not
     ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     auto connection = listener.accept(*this, os::Fd(fd));
+    if (!connection) {
+      continue;  // no memory for its TLS
+    }
     {
       const std::lock_guard lock(mutex_);
       if (connections_.size() >= limit_) {

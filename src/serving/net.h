@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "os/fd.h"
+#include "serving/tls.h"
 
 namespace slip::serving {
 
@@ -22,7 +23,9 @@ class Server;
 /// a connection that calls it last has one thread at most at work on it.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Server& server, os::Fd fd) : server_(server), fd_(std::move(fd)) {}
+  /// @param tls  null: the bytes go as they are
+  Connection(Server& server, os::Fd fd, std::unique_ptr<TlsSession> tls)
+      : server_(server), fd_(std::move(fd)), tls_(std::move(tls)) {}
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
   virtual ~Connection() = default;
@@ -45,6 +48,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Io transmit(const std::string& from, std::size_t& offset);
   /// Waits for bytes, and for room when `writing`. The object may be at work in another thread when this returns.
   void rearm(bool writing);
+  /// Tells the client that no more will come; it may still send.
+  void end_writing() noexcept;
   /// Leaves the server. The object goes when the last reference does.
   void finish();
   void expire_in(std::chrono::milliseconds time) noexcept;
@@ -54,8 +59,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   friend class Server;
   Server& server_;
+  Io receive_tls(char* into, std::size_t room, std::size_t& got);
+  Io transmit_tls(const std::string& from, std::size_t& offset);
+
   os::Fd fd_;
-  std::uint64_t id_ = 0;  ///< never used again by the server, unlike the object's address
+  std::unique_ptr<TlsSession> tls_;
+  bool tls_needs_room_ = false;  ///< the handshake has bytes to send that the socket did not take
+  std::uint64_t id_ = 0;         ///< never used again by the server, unlike the object's address
   std::atomic<std::int64_t> expires_{0};
 };
 

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "core/error.h"
+#include "core/format.h"
 #include "core/suggest.h"
 
 namespace slip::serving {
@@ -12,51 +13,72 @@ namespace {
 
 using Target = std::variant<std::int64_t Options::*, bool Options::*, std::string Options::*>;
 
+/// A heading of the help: the flags that follow it in the table belong to it.
 struct Flag {
   std::string_view name;
   Target target;
   std::string_view help;
+  std::string_view heading = {};  ///< set on the first flag below it
 };
 
 const std::vector<Flag>& flags() {
   static const std::vector<Flag> table = {
-      {"port", &Options::port, "gRPC port; 0: none"},
-      {"grpc_socket_path", &Options::grpc_socket_path, "also listen for gRPC on this socket file"},
-      {"grpc_max_threads", &Options::grpc_max_threads, "threads for gRPC; 0: four per core"},
-      {"enable_serialization_as_tensor_content", &Options::enable_serialization_as_tensor_content,
-       "answer gRPC with tensor_content instead of typed fields"},
-      {"rest_api_port", &Options::rest_api_port, "REST port; 0: none"},
-      {"rest_api_num_threads", &Options::rest_api_num_threads, "threads for REST; 0: four per core"},
-      {"rest_api_timeout_in_ms", &Options::rest_api_timeout_in_ms, "time a REST request may take"},
-      {"rest_api_enable_cors_support", &Options::rest_api_enable_cors_support, "answer browsers of other origins"},
-      {"any_ports", &Options::any_ports, "listen on free ports instead; the log names them"},
-      {"address", &Options::address, "IP address to listen on"},
-      {"model_name", &Options::model_name, "name of the model (or MODEL_NAME)"},
+      {"model_name", &Options::model_name, "name of the model [env: MODEL_NAME]", "What is served"},
       {"model_base_path", &Options::model_base_path,
-       "folder of versions, or one SavedModel (or MODEL_BASE_PATH/MODEL_NAME)"},
-      {"model_config_file", &Options::model_config_file, "ModelServerConfig in text format; instead of the two above"},
+       "folder of versions, or one SavedModel [env: MODEL_BASE_PATH, as MODEL_BASE_PATH/MODEL_NAME]"},
+      {"model_config_file", &Options::model_config_file, "ModelServerConfig in text format, instead of the two above"},
       {"model_config_file_poll_wait_seconds", &Options::model_config_file_poll_wait_seconds,
        "read that file again this often; 0: never"},
       {"file_system_poll_wait_seconds", &Options::file_system_poll_wait_seconds,
        "look for versions this often; 0: once"},
+      {"saved_model_tags", &Options::saved_model_tags, "tags of the graph to load, separated by commas"},
       {"max_num_load_retries", &Options::max_num_load_retries, "further attempts at a version that does not load"},
       {"load_retry_interval_micros", &Options::load_retry_interval_micros, "time between those attempts"},
       {"allow_version_labels_for_unavailable_models", &Options::allow_version_labels_for_unavailable_models,
        "labels may name versions that are not loaded yet"},
       {"enable_model_warmup", &Options::enable_model_warmup, "run a version's warm-up requests before it serves"},
-      {"saved_model_tags", &Options::saved_model_tags, "tags of the graph to load"},
+      {"num_request_iterations_for_warmup", &Options::num_request_iterations_for_warmup, "run each of them this often"},
+      {"enable_signature_method_name_check", &Options::enable_signature_method_name_check,
+       "predict only with signatures whose method is predict"},
+
+      {"address", &Options::address, "IP address of both ports", "Ports"},
+      {"port", &Options::port, "gRPC port; 0: none"},
+      {"grpc_socket_path", &Options::grpc_socket_path, "also listen for gRPC on this socket file"},
+      {"grpc_max_threads", &Options::grpc_max_threads, "threads for gRPC; 0: four per core"},
+      {"rest_api_port", &Options::rest_api_port, "REST port; 0: none"},
+      {"rest_api_num_threads", &Options::rest_api_num_threads, "threads for REST; 0: four per core"},
+      {"rest_api_timeout_in_ms", &Options::rest_api_timeout_in_ms, "time a REST request may take"},
+      {"rest_api_enable_cors_support", &Options::rest_api_enable_cors_support, "answer browsers of other origins"},
+      {"any_ports", &Options::any_ports, "listen on free ports instead; the log names them"},
+      {"max_body_bytes", &Options::max_body_bytes, "largest request"},
+      {"max_connections", &Options::max_connections, "clients at once per port; more are refused"},
+      {"enable_serialization_as_tensor_content", &Options::enable_serialization_as_tensor_content,
+       "answer gRPC with tensor_content instead of typed fields"},
+
+      {"ssl_config_file", &Options::ssl_config_file, "SSLConfig in text format: TLS on the gRPC port", "Security"},
+      {"tls_certificate_file", &Options::tls_certificate_file, "certificate chain in PEM: TLS on both ports"},
+      {"tls_key_file", &Options::tls_key_file, "its private key in PEM"},
+      {"tls_client_ca_file", &Options::tls_client_ca_file, "refuse clients without a certificate of these roots"},
+      {"auth_token_file", &Options::auth_token_file,
+       "refuse requests, health apart, without a bearer token of this file (one per line)"},
+
+      {"enable_batching", &Options::enable_batching, "run requests of several clients together", "Batching"},
+      {"batching_parameters_file", &Options::batching_parameters_file, "BatchingParameters in text format"},
+
+      {"tensorflow", &Options::tensorflow, "the `tensorflow` folder of a wheel 2.9 [env: SLIPWAY_TENSORFLOW]",
+       "TensorFlow"},
       {"tensorflow_session_parallelism", &Options::tensorflow_session_parallelism,
        "threads inside and between operations; 0: one per core"},
       {"tensorflow_intra_op_parallelism", &Options::tensorflow_intra_op_parallelism, "threads inside one operation"},
       {"tensorflow_inter_op_parallelism", &Options::tensorflow_inter_op_parallelism, "threads between operations"},
-      {"monitoring_config_file", &Options::monitoring_config_file, "MonitoringConfig in text format"},
-      {"enable_batching", &Options::enable_batching, "run requests of several clients together"},
-      {"batching_parameters_file", &Options::batching_parameters_file, "BatchingParameters in text format"},
-      {"tensorflow", &Options::tensorflow, "the `tensorflow` folder of a wheel 2.9 (or SLIPWAY_TENSORFLOW)"},
+      {"tensorflow_session_config_file", &Options::tensorflow_session_config_file, "ConfigProto in text format"},
+
+      {"access_log", &Options::access_log, "one line per request", "Operation"},
+      {"monitoring_config_file", &Options::monitoring_config_file,
+       "MonitoringConfig in text format: metrics at its path too"},
       {"grace_seconds", &Options::grace_seconds, "time for running requests after SIGTERM"},
-      {"max_body_bytes", &Options::max_body_bytes, "largest request"},
-      {"max_connections", &Options::max_connections, "clients at once; more are refused"},
-      {"access_log", &Options::access_log, "one line per request"},
+      {"probe", &Options::probe,
+       "ask the server on --rest_api_port of this machine whether it is ready; exit status 0: yes"},
       {"version", &Options::version, "print the version and exit"},
       {"help", &Options::help, "print this and exit"},
   };
@@ -64,22 +86,26 @@ const std::vector<Flag>& flags() {
 }
 
 /// Flags of tensorflow_model_server 2.9 that set what does not exist here, or what cannot be otherwise here.
-constexpr std::string_view kWithoutEffect[] = {
-    "num_load_threads",
-    "num_unload_threads",
-    "flush_filesystem_caches",
-    "grpc_channel_arguments",
-    "num_request_iterations_for_warmup",
-    "enable_signature_method_name_check",
-    "prefer_tflite_model",
-    "xla_cpu_compilation_enabled",
-    "per_process_gpu_memory_fraction",
-    "tensorflow_session_config_file",
-    "enable_profiler",
-    "thread_pool_factory_config_file",
-    "remove_unused_fields_from_bundle_metagraph",
-    "num_tflite_interpreters_per_pool",
-    "num_tflite_pools",
+struct Ignored {
+  std::string_view name;
+  bool takes_value;
+};
+constexpr Ignored kWithoutEffect[] = {
+    {"num_load_threads", true},
+    {"num_unload_threads", true},
+    {"flush_filesystem_caches", false},
+    {"grpc_channel_arguments", true},
+    {"prefer_tflite_model", false},
+    {"use_tflite_model", false},
+    {"xla_cpu_compilation_enabled", false},
+    {"per_process_gpu_memory_fraction", true},
+    {"enable_profiler", false},
+    {"enable_grpc_healthcheck_service", false},
+    {"thread_pool_factory_config_file", true},
+    {"remove_unused_fields_from_bundle_metagraph", false},
+    {"num_tflite_interpreters_per_pool", true},
+    {"num_tflite_pools", true},
+    {"num_tflite_interpreters", true},
 };
 
 const Flag* find_flag(std::string_view name) {
@@ -91,13 +117,13 @@ const Flag* find_flag(std::string_view name) {
   return nullptr;
 }
 
-bool is_without_effect(std::string_view name) {
-  for (const auto known : kWithoutEffect) {
-    if (known == name) {
-      return true;
+const Ignored* find_ignored(std::string_view name) {
+  for (const Ignored& known : kWithoutEffect) {
+    if (known.name == name) {
+      return &known;
     }
   }
-  return false;
+  return nullptr;
 }
 
 [[noreturn]] void bad_value(std::string_view name, std::string_view value, std::string_view expected) {
@@ -129,8 +155,13 @@ void assign(Options& options, const Flag& flag, const std::string& value) {
   for (const Flag& flag : flags()) {
     names.emplace_back(flag.name);
   }
+  for (const Ignored& known : kWithoutEffect) {
+    names.emplace_back(known.name);
+  }
   if (const auto near = nearest(name, names)) {
     error.add_hint("did you mean --" + *near + "?");
+  } else {
+    error.add_hint("`slipway-serve --help` lists all flags");
   }
   throw error;
 }
@@ -174,18 +205,21 @@ Options read_options(const std::vector<std::string>& arguments) {
     const std::string name = argument.substr(2, equals == std::string::npos ? equals : equals - 2);
     const Flag* flag = find_flag(name);
     std::string value = equals == std::string::npos ? "" : argument.substr(equals + 1);
-    if (flag == nullptr) {
-      if (!is_without_effect(name)) {
-        unknown_flag(name);
-      }
-      options.without_effect.push_back(name);
-      continue;
+    const Ignored* ignored = flag == nullptr ? find_ignored(name) : nullptr;
+    if (flag == nullptr && ignored == nullptr) {
+      unknown_flag(name);
     }
-    if (equals == std::string::npos && !std::holds_alternative<bool Options::*>(flag->target)) {
+    const bool takes_value =
+        ignored != nullptr ? ignored->takes_value : !std::holds_alternative<bool Options::*>(flag->target);
+    if (equals == std::string::npos && takes_value) {
       if (++i == arguments.size()) {
         throw Error(ErrorKind::Usage, "--{} needs a value", name);
       }
       value = arguments[i];
+    }
+    if (ignored != nullptr) {
+      options.without_effect.push_back(name);
+      continue;
     }
     assign(options, *flag, value);
   }
@@ -193,13 +227,60 @@ Options read_options(const std::vector<std::string>& arguments) {
   return options;
 }
 
+namespace {
+
+/// " [300]", or nothing where the default says nothing.
+std::string default_of(const Flag& flag) {
+  const Options plain;
+  if (const auto* number = std::get_if<std::int64_t Options::*>(&flag.target)) {
+    return format(" [{}]", plain.*(*number));
+  }
+  if (const auto* text = std::get_if<std::string Options::*>(&flag.target)) {
+    return (plain.*(*text)).empty() ? "" : " [" + plain.*(*text) + "]";
+  }
+  return plain.*std::get<bool Options::*>(flag.target) ? " [true]" : "";
+}
+
+std::string placeholder_of(const Flag& flag) {
+  if (std::holds_alternative<std::int64_t Options::*>(flag.target)) {
+    return "=N";
+  }
+  if (std::holds_alternative<bool Options::*>(flag.target)) {
+    return "";
+  }
+  return flag.name.ends_with("_file") ? "=FILE" : (flag.name.ends_with("_path") ? "=PATH" : "=TEXT");
+}
+
+}  // namespace
+
 std::string help_text() {
   std::string text =
-      "Serves TensorFlow SavedModels over REST and gRPC, with the interfaces of TensorFlow Serving.\n\n"
-      "usage: slipway-serve [--FLAG=VALUE]...\n\n";
+      "Serves TensorFlow SavedModels over REST and gRPC: TensorFlow Serving's interfaces and the Open Inference\n"
+      "Protocol v2. Values behind a flag follow `=` or a blank; [in brackets] stand defaults.\n\n"
+      "Usage: slipway-serve --model_base_path=PATH --rest_api_port=8501 [--FLAG=VALUE]...\n";
   for (const Flag& flag : flags()) {
-    text += format("  --{:<45} {}\n", flag.name, flag.help);
+    if (!flag.heading.empty()) {
+      text += format("\n{}:\n", flag.heading);
+    }
+    text += format("  --{}{}\n        {}{}\n", flag.name, placeholder_of(flag), flag.help, default_of(flag));
   }
+  text += "\nTaken from tensorflow_model_server without effect here:\n ";
+  std::size_t column = 1;
+  for (const Ignored& known : kWithoutEffect) {
+    const std::size_t size = known.name.size() + 3;
+    if (column + size > 100) {
+      text += "\n ";
+      column = 1;
+    }
+    text += format(" --{}", known.name);
+    column += size;
+  }
+  text +=
+      "\n\nExamples:\n"
+      "  slipway-serve --model_name=half --model_base_path=/models/half --rest_api_port=8501\n"
+      "        serve the newest version below /models/half\n"
+      "  slipway-serve --model_config_file=/etc/models.config --rest_api_port=8501 --enable_batching\n"
+      "        serve several models, requests run together\n";
   return text;
 }
 

@@ -28,19 +28,28 @@ struct Options {
   std::int64_t load_retry_interval_micros = 60'000'000;
   bool allow_version_labels_for_unavailable_models = false;
   bool enable_model_warmup = true;
+  std::int64_t num_request_iterations_for_warmup = 1;
+  bool enable_signature_method_name_check = false;
   std::string saved_model_tags = "serve";
   std::int64_t tensorflow_session_parallelism = 0;
   std::int64_t tensorflow_intra_op_parallelism = 0;
   std::int64_t tensorflow_inter_op_parallelism = 0;
+  std::string tensorflow_session_config_file;
   std::string monitoring_config_file;
   bool enable_serialization_as_tensor_content = false;
   bool enable_batching = false;
   std::string batching_parameters_file;
+  std::string ssl_config_file;       ///< gRPC only
+  std::string tls_certificate_file;  ///< both ports
+  std::string tls_key_file;
+  std::string tls_client_ca_file;
+  std::string auth_token_file;
   std::string tensorflow;  ///< folder of TensorFlow's libraries
   std::int64_t grace_seconds = 30;
   std::int64_t max_body_bytes = 256 << 20;
   std::int64_t max_connections = 4096;
   bool access_log = false;
+  bool probe = false;  ///< ask a server on this machine whether it is ready, instead of serving
   bool version = false;
   bool help = false;
   std::vector<std::string> without_effect;  ///< flags of tensorflow_model_server that were given and change nothing

@@ -9,6 +9,7 @@
 #include "serving/example.h"
 #include "serving/json_out.h"
 #include "serving/predict_json.h"
+#include "serving/request_metrics.h"
 
 namespace slip::serving {
 namespace {
@@ -31,6 +32,13 @@ HttpResponse not_found(std::string_view path) {
   }
   response.body += "</p></body></html>\n";
   return response;
+}
+
+/// What a kubelet or a load balancer asks, which have no token.
+bool is_health(const HttpRequest& request) {
+  const std::string_view path = request.path();
+  return request.method == "GET" &&
+         (path == "/healthz" || path == "/livez" || path == "/readyz" || path.starts_with("/v2/health/"));
 }
 
 HttpResponse text_response(int status, std::string body) {
@@ -80,12 +88,25 @@ struct RestService::Call {
   const char* api;
 };
 
-RestService::RestService(RestOptions options, Manager& manager, Executor& executor, Metrics& metrics, Log& log)
-    : options_(std::move(options)), manager_(manager), executor_(executor), metrics_(metrics), log_(log) {}
+RestService::RestService(RestOptions options, const Credentials& credentials, Manager& manager, Executor& executor,
+                         Metrics& metrics, Log& log)
+    : options_(std::move(options)),
+      credentials_(credentials),
+      manager_(manager),
+      executor_(executor),
+      metrics_(metrics),
+      log_(log),
+      oip_({options_.timeout, options_.version}, manager, executor, metrics) {}
 
 void RestService::handle(HttpRequest&& request, HttpResponder respond) {
   if (options_.access_log) {
     respond = logged(request, std::move(respond));
+  }
+  if (!is_health(request) && request.method != "OPTIONS" && !credentials_.allows(request.header("authorization"))) {
+    HttpResponse response = error_response({Code::Unauthenticated, "a valid bearer token is needed"});
+    response.headers.emplace_back("WWW-Authenticate", "Bearer");
+    respond(std::move(response));
+    return;
   }
   if (options_.cors) {
     if (request.method == "OPTIONS") {
@@ -156,6 +177,10 @@ void RestService::route(HttpRequest& request, HttpResponder respond) {
     respond(std::move(page));
     return;
   }
+  if (request.path() == "/v2" || request.path().starts_with("/v2/")) {
+    oip_.handle(request, std::move(respond));
+    return;
+  }
   if (to_lower(request.path().substr(0, 4)) != "/v1/") {
     respond(not_found(request.path()));
     return;
@@ -186,10 +211,7 @@ void RestService::infer(const RestPath& path, std::string_view body, HttpRespond
                         ? "predict"
                         : (path.action == RestPath::Action::Classify ? "classify" : "regress");
   if (!servable) {
-    metrics_
-        .counter(":tensorflow:serving:request_count",
-                 {{"model_name", path.spec.name}, {"status", name_of(servable.error().code)}})
-        .fetch_add(1, std::memory_order_relaxed);
+    note_request(metrics_, path.spec.name, servable.error().code, api, "REST", start);
     respond(error_response(servable.error()));
     return;
   }
@@ -248,17 +270,11 @@ void RestService::examples(Call call, std::string_view body, RestPath::Action ac
 void RestService::conclude(const Call& call, Result<std::string> body) {
   const std::string& model = call.servable->name;
   const Code code = body ? Code::Ok : body.error().code;
-  metrics_.counter(":tensorflow:serving:request_count", {{"model_name", model}, {"status", name_of(code)}})
-      .fetch_add(1, std::memory_order_relaxed);
+  note_request(metrics_, model, code, call.api, "REST", call.start);
   if (!body) {
     call.respond(error_response(body.error()));
     return;
   }
-  const std::chrono::duration<double, std::micro> took = Clock::now() - call.start;
-  metrics_
-      .latency(":tensorflow:serving:request_latency",
-               {{"model_name", model}, {"API", call.api}, {"entrypoint", "REST"}})
-      .observe(took.count());
   HttpResponse response;
   response.body = std::move(*body);
   call.respond(std::move(response));

@@ -3,11 +3,13 @@
 #include <chrono>
 #include <string>
 
+#include "serving/credentials.h"
 #include "serving/executor.h"
 #include "serving/http.h"
 #include "serving/log.h"
 #include "serving/manager.h"
 #include "serving/metrics.h"
+#include "serving/oip_rest.h"
 #include "serving/rest_path.h"
 
 namespace slip::serving {
@@ -18,20 +20,25 @@ struct RestOptions {
   std::size_t inflated_bytes = 100u << 20;    ///< of a gzip body
   bool cors = false;                          ///< answer browsers of other origins
   bool access_log = false;                    ///< one line per request
+  std::string version;                        ///< of the server, for its metadata
 };
 
-/// TensorFlow Serving's REST API, health and metrics.
+/// TensorFlow Serving's REST API, health and metrics, and by OipRest the Open Inference Protocol.
 class RestService {
  public:
   /// All must outlive the service.
-  RestService(RestOptions options, Manager& manager, Executor& executor, Metrics& metrics, Log& log);
+  RestService(RestOptions options, const Credentials& credentials, Manager& manager, Executor& executor,
+              Metrics& metrics, Log& log);
 
   void handle(HttpRequest&& request, HttpResponder respond);
   [[nodiscard]] HttpHandler handler() {
     return [this](HttpRequest&& request, HttpResponder respond) { handle(std::move(request), std::move(respond)); };
   }
   /// From now on /readyz says no, so that a load balancer sends no more.
-  void drain() noexcept { draining_ = true; }
+  void drain() noexcept {
+    draining_ = true;
+    oip_.drain();
+  }
 
  private:
   struct Call;
@@ -48,10 +55,12 @@ class RestService {
   HttpResponse preflight(const HttpRequest& request) const;
 
   RestOptions options_;
+  const Credentials& credentials_;
   Manager& manager_;
   Executor& executor_;
   Metrics& metrics_;
   Log& log_;
+  OipRest oip_;
   std::atomic<bool> draining_{false};
 };
 

@@ -1,5 +1,6 @@
 #include "serving/warmup.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
@@ -126,7 +127,7 @@ Result<std::vector<std::string_view>> read_tf_records(std::string_view bytes) {
   return records;
 }
 
-Result<void> warm_up(const Servable& servable, const std::filesystem::path& folder) try {
+Result<void> warm_up(const Servable& servable, const std::filesystem::path& folder, std::int64_t iterations) try {
   const auto text = os::read_file_if_any(folder / "assets.extra/tf_serving_warmup_requests");
   if (!text) {
     return {};
@@ -139,8 +140,10 @@ Result<void> warm_up(const Servable& servable, const std::filesystem::path& fold
     return invalid("Number of warmup records exceeds the maximum (1000)");
   }
   for (const std::string_view record : *records) {
-    if (auto done = warm_one(*servable.model, record); !done) {
-      return fail(done.error().code, "warm-up: " + done.error().message);
+    for (std::int64_t i = 0; i < std::max<std::int64_t>(1, iterations); ++i) {
+      if (auto done = warm_one(*servable.model, record); !done) {
+        return fail(done.error().code, "warm-up: " + done.error().message);
+      }
     }
   }
   return {};

@@ -15,11 +15,23 @@ MODELS = HERE / "models"
 PROGRAM = pathlib.Path(os.environ.get("SLIPWAY", "slipway")).parent / "slipway-serve"
 TENSORFLOW = pathlib.Path(os.environ.get("SLIP_TF_DIR", "/nonexistent")) / "tensorflow"
 
+CLIENTS = pathlib.Path(os.environ.get("SLIP_SERVING_CLIENTS", "/nonexistent"))
+
 
 def skip_without_tensorflow():
     if not (TENSORFLOW / "libtensorflow_framework.so.2").exists():
         print(f"skipped: no TensorFlow runtime in {TENSORFLOW}")
         sys.exit(77)
+
+
+def continue_in(environment):
+    """Goes on in the interpreter that has the packages a test imports: one of those that fetch_clients.py made."""
+    python = CLIENTS / environment / "bin/python"
+    if not (CLIENTS / environment / "complete").exists() or not (CLIENTS / "models/complete").exists():
+        print(f"skipped: no {environment} environment in {CLIENTS}; fetch_clients.py makes it")
+        sys.exit(77)
+    if sys.prefix != str(python.parent.parent):
+        os.execv(python, [str(python), *sys.argv])
 
 
 class Server:

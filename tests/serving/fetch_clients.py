@@ -1,0 +1,76 @@
+"""Puts the unmodified clients of PyPI, and TensorFlow 2.9 as the oracle, where the tests find them: fetch_clients.py FOLDER
+
+FOLDER/tensorflow is an environment with tensorflow-cpu 2.9, tensorflow-serving-api and grpcio-reflection; FOLDER/oip one
+with tritonclient and kserve, whose protobuf is newer than TensorFlow's; FOLDER/models holds SavedModels that TensorFlow made
+there, with the numbers that it computes. Exit status 77 (skip) when no interpreter or no package can be had.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ENVIRONMENTS = {
+    # tensorflow-serving-api asks for the package `tensorflow`, 500 MB of CUDA that nothing here uses.
+    "tensorflow": (["3.9", "3.10"], [["tensorflow-cpu==2.9.0", "numpy<2", "protobuf<3.20", "grpcio", "grpcio-reflection<1.49"],
+                                     ["--no-deps", "tensorflow-serving-api==2.9.*"]]),
+    "oip": (["3.11", "3.12", "3.10", "3.9"], [["tritonclient[http,grpc]", "kserve"]]),
+}
+
+
+def interpreter(version):
+    """A Python of this version: on the path, or of pyenv."""
+    places = [shutil.which("python" + version)]
+    places += sorted(pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
+    places += sorted(pathlib.Path("/usr/local/bin").glob("python" + version))
+    return next((str(place) for place in places if place), None)
+
+
+def make(folder, versions, installs):
+    python = folder / "bin/python"
+    done = folder / "complete"
+    if done.exists():
+        return ""
+    base = next(filter(None, map(interpreter, versions)), None)
+    if not base:
+        return f"no Python {' or '.join(versions)} on this machine"
+    shutil.rmtree(folder, ignore_errors=True)
+    ran = subprocess.run([base, "-m", "venv", str(folder)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for words in installs:
+        if ran.returncode == 0:
+            ran = subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *words], text=True,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if ran.returncode != 0:
+        return f"the environment `{folder.name}` cannot be made: {ran.stdout.strip()[-400:]}"
+    done.touch()
+    return ""
+
+
+def make_models(folder):
+    if (folder / "models/complete").exists():
+        return ""
+    ran = subprocess.run([str(folder / "tensorflow/bin/python"), str(HERE / "make_oracle.py"), str(folder / "models")], text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                         env={**os.environ, "TF_ENABLE_ONEDNN_OPTS": "0", "TF_CPP_MIN_LOG_LEVEL": "2"})
+    return "" if ran.returncode == 0 else f"TensorFlow did not make the models: {ran.stdout[-2000:]}"
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [text for text in (make(folder / name, *how) for name, how in ENVIRONMENTS.items()) if text]
+    if (folder / "tensorflow/complete").exists():
+        failed = make_models(folder)
+        if failed:
+            print(failed)
+            return 1
+    if missing:
+        print("skipped: " + "; ".join(missing))
+        return 77
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The Open Inference Protocol, asked by the unmodified kserve clients, over REST and gRPC.
+
+Not in the process of oip_test.py: both packages bring the same protobuf messages.
+"""
+
+import asyncio
+
+import server
+
+server.skip_without_tensorflow()
+server.continue_in("oip")
+import kserve
+from oracle import NAMES, check, oracle, start
+
+
+def test_kserve_clients():
+    async def ask(s):
+        rest = kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v2"))
+        base = f"http://127.0.0.1:{s.ports['REST']}"
+        assert await rest.is_server_live(base) and await rest.is_server_ready(base)
+        remote = kserve.InferenceGRPCClient(url=f"127.0.0.1:{s.ports['gRPC']}")
+        assert await remote.is_server_live() and await remote.is_model_ready("mixed")
+        for name in NAMES:
+            given, expected = oracle(name)
+            assert await rest.is_model_ready(base, name)
+            for binary in (True, False):
+                if name == "resnet50" and not binary:
+                    continue
+                inputs = [kserve.InferInput(key, list(value.shape), kserve.protocol.infer_type.from_np_dtype(value.dtype)) for key, value in given.items()]
+                for i, value in zip(inputs, given.values()):
+                    i.set_data_from_numpy(value, binary_data=binary)
+                request = kserve.InferRequest(model_name=name, infer_inputs=inputs)
+                got = await rest.infer(base, request, model_name=name)
+                for output in got.outputs:
+                    check(f"{name} {output.name}", output.as_numpy(), expected[output.name])
+                if not binary:  # and over gRPC, with typed contents
+                    got = await remote.infer(kserve.InferRequest(model_name=name, infer_inputs=inputs))
+                    for output in got.outputs:
+                        check(f"{name} {output.name}", output.as_numpy(), expected[output.name])
+        await rest.close()
+        await remote.close()
+
+    with start() as s:
+        asyncio.run(ask(s))
+
+
+server.run(globals())
