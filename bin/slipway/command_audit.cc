@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "command.h"
 #include "core/count.h"
@@ -10,6 +11,7 @@
 #include "options.h"
 #include "project.h"
 #include "session.h"
+#include "workspace/audit.h"
 
 namespace slip::cli {
 namespace {
@@ -18,40 +20,91 @@ class Audit final : public Command {
  public:
   void declare(Options& o) override {
     o.about(
-        "Checks an image against a security list: its user, ports, health and variables, every file of every layer, "
+        "Checks an image, and the workspace of this name as it runs, against a security list. "
+        "Of a workspace: the capabilities, filters, ids and namespaces of every process, mounts, devices, sockets on "
+        "the "
+        "host, limits, modes of secret files, and a search of command lines, environments and logs for the secrets. "
+        "Of an image: its user, ports, health and variables, every file of every layer, "
         "how "
         "Jupyter and SSH are set up, and that it holds what its lock names and nothing else. "
         "Each check has an id that stays; one that fails says what was wanted and what to do.\n\n"
         "An exception that slipway makes on purpose is listed with its reason. Exit status 1: a check failed.");
-    o.arg("NAME", name_, "an image: of the store, `oci:DIR[:TAG]`, `oci-archive:FILE` or `docker-archive:FILE`")
+    o.arg("NAME", name_,
+          "a workspace, or an image: of the store, `oci:DIR[:TAG]`, `oci-archive:FILE` or `docker-archive:FILE`")
         .fallback("the image of the project here");
     o.flag("offline", offline_, "use only what the store holds");
     o.json();
-    o.example("slipway audit tf29-dev", "check the image of this name");
+    o.example("slipway audit tf29-dev", "check the workspace and its image");
     o.example("slipway audit --json oci-archive:image.tar", "check a file that somebody sent, for scripts");
   }
 
   int run(Session& s) override {
     const std::string name = name_.empty() ? open_project("", "").spec.name : name_;
-    lock::Context& context = s.context(offline_);
-    const inspect::Subject subject = inspect::Subject::open(name, context);
-    const std::vector<Finding> findings = inspect::audit_image(subject, s.events());
-    print_findings(findings, s);
-    const auto failed = std::ranges::count_if(findings, [](const Finding& f) { return !f.ok; });
-    if (s.json()) {
-      s.print(nlohmann::json{{"image", subject.name()},
-                             {"digest", subject.digest().text()},
-                             {"ok", failed == 0},
-                             {"checks", to_json(findings)}}
-                  .dump());
+    std::vector<Finding> running;
+    const std::string image = look_at_workspace(s, name, running);
+    std::optional<inspect::Subject> subject;
+    std::vector<Finding> still;
+    if (running.empty() || s.store().resolve(image)) {
+      subject = inspect::Subject::open(image.empty() ? name : image, s.context(offline_));
+      still = inspect::audit_image(*subject, s.events());
     } else {
-      s.say(format("Checked {}: {}, {}", name, counted(findings.size(), "check"),
+      s.events().info("the store has no image `{}`: `slipway build` makes it, and audit looks at it then", image);
+    }
+
+    const auto failed = std::ranges::count_if(still, [](const Finding& f) { return !f.ok; }) +
+                        std::ranges::count_if(running, [](const Finding& f) { return !f.ok; });
+    if (s.json()) {
+      nlohmann::json record = {{"image", nullptr}, {"digest", nullptr}, {"ok", failed == 0}};
+      if (subject) {
+        record["image"] = subject->name();
+        record["digest"] = subject->digest().text();
+      }
+      record["workspace"] = running.empty() ? nlohmann::json() : nlohmann::json(name);
+      record["checks"] = marked(running, "workspace");
+      for (nlohmann::json& check : marked(still, "image")) {
+        record["checks"].push_back(std::move(check));
+      }
+      s.print(record.dump());
+    } else {
+      if (!running.empty()) {
+        s.print(format("Workspace {}, as it runs", name));
+        print_findings(running, s);
+        s.print(subject ? format("\nImage {}", subject->name()) : std::string());
+      }
+      print_findings(still, s);
+      s.say(format("Checked {}: {}, {}", name, counted(still.size() + running.size(), "check"),
                    failed == 0 ? "all passed" : format("{} failed", failed)));
     }
     return failed == 0 ? 0 : 1;
   }
 
  private:
+  /// Judges the workspace of this name when there is one that runs. @return its image; empty: there is no such
+  /// workspace
+  static std::string look_at_workspace(Session& s, const std::string& name, std::vector<Finding>& findings) {
+    const os::HostDirs& dirs = s.config().dirs;
+    const std::vector<std::string> names = workspace::workspace_names(dirs);
+    if (std::ranges::find(names, name) == names.end()) {
+      return {};
+    }
+    const workspace::View view = workspace::inspect(dirs, name);
+    if (view.init == 0) {
+      s.events().info("workspace `{}` does not run: only its image is looked at", name);
+    } else {
+      const auto root = s.store().find_tree(view.record.root);
+      findings = workspace::judge(workspace::gather(view, workspace::folder_of(dirs, name), root.value_or("")));
+    }
+    return view.record.image;
+  }
+  /// The checks with what they are of.
+  static nlohmann::json marked(const std::vector<Finding>& findings, const char* of) {
+    nlohmann::json checks = to_json(findings);
+    for (nlohmann::json& check : checks) {
+      check["of"] = of;
+    }
+    return checks;
+  }
+
   std::string name_;
   bool offline_ = false;
 };
