@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -26,7 +27,9 @@ class Audit final : public Command {
         "host, limits, modes of secret files, and a search of command lines, environments and logs for the secrets. "
         "Of an image: its user, ports, health and variables, every file of every layer, "
         "how "
-        "Jupyter and SSH are set up, and that it holds what its lock names and nothing else. "
+        "Jupyter and SSH are set up, that it holds what its lock names and nothing else, and which of its Debian "
+        "packages "
+        "have fixed versions by now, with the CVE ids that their changelogs name. "
         "Each check has an id that stays; one that fails says what was wanted and what to do.\n\n"
         "An exception that slipway makes on purpose is listed with its reason. Exit status 1: a check failed.");
     o.arg("NAME", name_,
@@ -43,25 +46,26 @@ class Audit final : public Command {
     std::vector<Finding> running;
     const std::string image = look_at_workspace(s, name, running);
     std::optional<inspect::Subject> subject;
-    std::vector<Finding> still;
+    inspect::ImageAudit still;
     if (running.empty() || s.store().resolve(image)) {
       subject = inspect::Subject::open(image.empty() ? name : image, s.context(offline_));
-      still = inspect::audit_image(*subject, s.events());
+      still = inspect::audit_image(*subject, std::time(nullptr), s.context(offline_));
     } else {
       s.events().info("the store has no image `{}`: `slipway build` makes it, and audit looks at it then", image);
     }
 
-    const auto failed = std::ranges::count_if(still, [](const Finding& f) { return !f.ok; }) +
+    const auto failed = std::ranges::count_if(still.findings, [](const Finding& f) { return !f.ok; }) +
                         std::ranges::count_if(running, [](const Finding& f) { return !f.ok; });
     if (s.json()) {
       nlohmann::json record = {{"image", nullptr}, {"digest", nullptr}, {"ok", failed == 0}};
       if (subject) {
         record["image"] = subject->name();
         record["digest"] = subject->digest().text();
+        record["fixes"] = to_json(still.fixes);
       }
       record["workspace"] = running.empty() ? nlohmann::json() : nlohmann::json(name);
       record["checks"] = marked(running, "workspace");
-      for (nlohmann::json& check : marked(still, "image")) {
+      for (nlohmann::json& check : marked(still.findings, "image")) {
         record["checks"].push_back(std::move(check));
       }
       s.print(record.dump());
@@ -71,8 +75,8 @@ class Audit final : public Command {
         print_findings(running, s);
         s.print(subject ? format("\nImage {}", subject->name()) : std::string());
       }
-      print_findings(still, s);
-      s.say(format("Checked {}: {}, {}", name, counted(still.size() + running.size(), "check"),
+      print_findings(still.findings, s);
+      s.say(format("Checked {}: {}, {}", name, counted(still.findings.size() + running.size(), "check"),
                    failed == 0 ? "all passed" : format("{} failed", failed)));
     }
     return failed == 0 ? 0 : 1;
@@ -96,9 +100,31 @@ class Audit final : public Command {
     }
     return view.record.image;
   }
+  static nlohmann::json to_json(const inspect::FixReport& report) {
+    const auto or_null = [](const std::string& text) { return text.empty() ? nlohmann::json() : nlohmann::json(text); };
+    nlohmann::json outdated = nlohmann::json::array();
+    for (const inspect::Outdated& o : report.outdated) {
+      outdated.push_back({{"package", o.package},
+                          {"version", o.version},
+                          {"fixed", o.fixed},
+                          {"source", o.suite},
+                          {"cves", o.changelog_read ? nlohmann::json(o.cves) : nlohmann::json()}});
+    }
+    nlohmann::json support = nlohmann::json::array();
+    for (const inspect::Support& p : report.support) {
+      support.push_back({{"source", p.package}, {"ended", p.ended}, {"details", p.details}});
+    }
+    return {{"release", or_null(report.release)},
+            {"dated", or_null(report.dated)},
+            {"reason", or_null(report.reason)},
+            {"fixes_until", or_null(report.fixes_until)},
+            {"outdated", outdated},
+            {"support", support},
+            {"unknown", "flaws that no Debian package fixes yet, and flaws of Python packages"}};
+  }
   /// The checks with what they are of.
   static nlohmann::json marked(const std::vector<Finding>& findings, const char* of) {
-    nlohmann::json checks = to_json(findings);
+    nlohmann::json checks = cli::to_json(findings);
     for (nlohmann::json& check : checks) {
       check["of"] = of;
     }

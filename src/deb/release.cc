@@ -21,9 +21,9 @@ constexpr std::uint64_t kMaxPackages = 512u << 20;
 
 const std::vector<ReleaseFacts>& all_releases() {
   static const std::vector<ReleaseFacts> releases = {
-      {"bullseye", "3.9", false},
-      {"bookworm", "3.11", true},
-      {"trixie", "3.13", true},
+      {"bullseye", "3.9", false, "2026-08-31"},
+      {"bookworm", "3.11", true, "2028-06-30"},
+      {"trixie", "3.13", true, "2030-06-30"},
   };
   return releases;
 }

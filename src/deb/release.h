@@ -16,10 +16,12 @@
 namespace slip::deb {
 
 /// What is known of a Debian release before anything is fetched.
+/// @source debian.csv of the package distro-info-data 0.58+deb12u7, columns series and eol-lts
 struct ReleaseFacts {
-  std::string name;    ///< "bookworm"
-  std::string python;  ///< "3.11"
-  bool merged_usr;     ///< /bin, /sbin, /lib… are links into /usr from the first package on
+  std::string name;         ///< "bookworm"
+  std::string python;       ///< "3.11"
+  bool merged_usr;          ///< /bin, /sbin, /lib… are links into /usr from the first package on
+  std::string fixes_until;  ///< last day on which its security suite gets fixes (Debian's LTS included): "2028-06-30"
 };
 /// @throws Error NotFound (suggests)
 const ReleaseFacts& release_facts(const std::string& release);

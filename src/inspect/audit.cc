@@ -86,20 +86,23 @@ std::vector<Finding> audit_origin(const Subject& subject, const Tree& tree) {
   return {check_lock(subject), check_packages(subject, tree), check_rebuildable(subject)};
 }
 
-std::vector<Finding> audit_image(const Subject& subject, Events& events) {
+ImageAudit audit_image(const Subject& subject, std::int64_t now, lock::Context& context) {
   SecretScan secrets;
   TreeOptions options;
   options.keep = audit_reads;
   options.look = [&](std::size_t layer, const codec::TarEntry& entry, std::string_view content) {
     secrets.look(layer, entry, content);
   };
-  const Tree tree = read_tree(subject, options, events);
-  std::vector<Finding> all = audit_config(subject);
+  const Tree tree = read_tree(subject, options, context.events);
+  ImageAudit audit;
+  audit.fixes = find_fixes(packages_of(tree), release_of(subject, tree), now, context);
+  const std::string python = subject.spec() ? subject.spec()->python : std::string();
   for (std::vector<Finding> part :
-       {audit_tree(subject, tree, secrets.found()), audit_services(subject, tree), audit_origin(subject, tree)}) {
-    std::ranges::move(part, std::back_inserter(all));
+       {audit_config(subject), audit_tree(subject, tree, secrets.found()), audit_services(subject, tree),
+        audit_origin(subject, tree), judge_fixes(audit.fixes, python)}) {
+    std::ranges::move(part, std::back_inserter(audit.findings));
   }
-  return all;
+  return audit;
 }
 
 }  // namespace slip::inspect

@@ -5,6 +5,7 @@
 
 #include "core/events.h"
 #include "core/finding.h"
+#include "inspect/fixes.h"
 #include "inspect/subject.h"
 #include "inspect/tree.h"
 
@@ -12,8 +13,13 @@
 /// @source CIS Docker Benchmark 1.6 (C…), dockle's lists (DKL…), practice of Jupyter (JS…) and OpenSSH (SSH…)
 namespace slip::inspect {
 
-/// All checks of an image, in a fixed order. Reads every layer once.
-std::vector<Finding> audit_image(const Subject& subject, Events& events);
+struct ImageAudit {
+  std::vector<Finding> findings;  ///< in a fixed order
+  FixReport fixes;
+};
+
+/// All checks of an image. Reads every layer once. @param now  seconds since 1970
+ImageAudit audit_image(const Subject& subject, std::int64_t now, lock::Context& context);
 
 /// A file that looks like a secret.
 struct Secret {

@@ -191,8 +191,9 @@ Finding check_junk(const Tree& tree, const Owners& owners) {
 
 bool audit_reads(const codec::TarEntry& entry) {
   const std::string& p = entry.path;
-  return p == "etc/passwd" || p == "etc/shadow" || p == "etc/group" || owners_read(entry) ||
-         p.starts_with("etc/slipway/") || p.starts_with("usr/lib/slipway/") || p == "etc/ssh/sshd_config" ||
+  return p == "etc/passwd" || p == "etc/shadow" || p == "etc/group" || p == "etc/os-release" ||
+         p == "usr/lib/os-release" || owners_read(entry) || p.starts_with("etc/slipway/") ||
+         p.starts_with("usr/lib/slipway/") || p == "etc/ssh/sshd_config" ||
          ((p.find("jupyter") != std::string::npos || p.find(".jupyter") != std::string::npos) && entry.size < 65536 &&
           (p.ends_with("_config.py") || p.ends_with("_config.json")));
 }

@@ -69,7 +69,7 @@ class Audit(support.Case):
         ids = [check["id"] for check in checks]
         self.assertEqual(len(ids), len(set(ids)), "an id stands twice")
         for check in checks:
-            self.assertEqual(set(check), {"id", "title", "ok", "found", "wanted", "hint", "exception"})
+            self.assertEqual(set(check), {"id", "title", "ok", "found", "wanted", "hint", "exception", "of"})
             if not check["ok"]:
                 self.assertTrue(check["found"] and check["wanted"] and check["hint"], check)
         return {check["id"] for check in checks if not check["ok"]}
