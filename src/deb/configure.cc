@@ -90,6 +90,14 @@ for target in sorted(found):
         f.write(importlib.util.MAGIC_NUMBER + struct.pack('<I', 1) + importlib.util.source_hash(text) + marshal.dumps(code, 2))
 )";
 
+// A diverted file, whose content comes on stdin, where its diversion has it: $1 name, $2 mode, $3 owner.
+constexpr const char* kPlaceFile = R"(
+set -e
+cat > "$1"
+chown "$3" "$1"
+chmod "$2" "$1"
+)";
+
 /// What dpkg and scripts print last, as causes of an error.
 void add_output(Error& error, std::string_view output) {
   const std::vector<std::string_view> lines = split(trim(output), '\n');
@@ -133,9 +141,11 @@ std::optional<FailedScript> failed_script(std::string_view output) {
 /// One configuration of a whole set in a sandbox.
 class Configuration {
  public:
-  Configuration(launch::Sandbox& sandbox, std::span<const Unpacked> packages, Task& task)
+  Configuration(launch::Sandbox& sandbox, std::span<const Unpacked> packages, std::span<const Overlap> overlaps,
+                Task& task)
       : sandbox_(sandbox),
         packages_(packages),
+        overlaps_(overlaps),
         order_(configure_order(packages)),
         pending_(packages.size()),
         task_(task) {
@@ -190,6 +200,7 @@ class Configuration {
           flush();
         }
         preinst(packages_[i]);
+        place_diverted(i);
       }
       pending_[i] = true;
       names_.push_back(packages_[i].name());
@@ -245,6 +256,56 @@ class Configuration {
       add_output(error, ran.output);
       throw error;
     }
+  }
+
+  /// The files of others that this package's preinst has just diverted: dpkg-divert renames only what lies there, and
+  /// ours is already the diverting package's own.
+  void place_diverted(std::size_t winner) {
+    for (const Overlap& overlap : overlaps_) {
+      if (!overlap.diverted || overlap.winner != winner) {
+        continue;
+      }
+      const codec::LayerItem& lost = overlap.lost;
+      const std::string target = diversion_of(overlap.path, packages_[winner].name());
+      std::vector<std::string> argv = {"/bin/sh",
+                                       "-c",
+                                       kPlaceFile,
+                                       "place",
+                                       target,
+                                       format("{:o}", lost.entry.mode),
+                                       format("{}:{}", lost.entry.uid, lost.entry.gid)};
+      std::string content;
+      if (const auto* file = std::get_if<codec::FileContent>(&lost.content)) {
+        content = os::read_file(file->path);
+      } else if (lost.entry.type == codec::FileType::Symlink) {
+        argv = {"ln", "-s", lost.entry.link, target};
+      } else if (lost.entry.type != codec::FileType::Regular) {
+        throw Error(ErrorKind::Unsupported, "{} diverts `/{}` of {}, which is no file", packages_[winner].name(),
+                    overlap.path, packages_[overlap.loser].name());
+      }
+      const launch::SandboxRun ran = sandbox_.run(argv, env(), "/", content);
+      if (!ran.status.ok()) {
+        Error error(ErrorKind::Invalid, "put `/{}` of {} to `{}`: {}", overlap.path, packages_[overlap.loser].name(),
+                    printable(target), ran.status.text());
+        add_output(error, ran.output);
+        throw error;
+      }
+    }
+  }
+
+  /// Where `package` has diverted a path, by dpkg's own list: three lines each, from, to, package.
+  [[nodiscard]] std::string diversion_of(const std::string& path, const std::string& package) const {
+    const std::string text = os::read_file(sandbox_.host_path("/var/lib/dpkg/diversions"));
+    const std::vector<std::string_view> lines = split(text, '\n');
+    for (std::size_t i = 0; i + 2 < lines.size(); i += 3) {
+      const bool here = lines[i] == "/" + path || "/usr" + std::string(lines[i]) == "/" + path;
+      if (here && lines[i + 2] == package && lines[i + 1].starts_with('/')) {
+        return std::string(lines[i + 1]);
+      }
+    }
+    throw Error(ErrorKind::Conflict, "`/{}` is shipped by {} and another package, and its preinst does not divert it",
+                path, package)
+        .add_hint(format("leave {} or the other package out of `apt`", package));
   }
 
   void preseed() {
@@ -314,6 +375,7 @@ class Configuration {
 
   launch::Sandbox& sandbox_;
   std::span<const Unpacked> packages_;
+  std::span<const Overlap> overlaps_;
   ConfigureOrder order_;
   std::vector<bool> pending_;  ///< gathered, not configured yet
   std::vector<std::string> names_;
@@ -325,11 +387,11 @@ class Configuration {
 }  // namespace
 
 std::vector<codec::LayerItem> configure(launch::Sandbox& sandbox, std::span<const Unpacked> packages,
-                                        const std::string& release, Events& events) {
+                                        std::span<const Overlap> overlaps, const std::string& release, Events& events) {
   return with_context([&] { return format("configure the {} packages", release); },
                       [&] {
                         Task task(events, "Configuring", counted(packages.size(), "Debian package"));
-                        Configuration(sandbox, packages, task).run();
+                        Configuration(sandbox, packages, overlaps, task).run();
                         std::vector<codec::LayerItem> items = normalised(sandbox.capture(), packages);
                         task.succeed();
                         return items;

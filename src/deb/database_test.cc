@@ -120,11 +120,11 @@ TEST(dpkg_database, dpkg_reads_it) {
 }
 
 TEST(overlaps, a_path_belongs_to_one_package) {
-  const std::vector<Unpacked> good = {package("a", "", {"etc/a"}), package("b", "", {"etc/b"})};
-  EXPECT_NO_THROW(check_overlaps(good));
-  const std::vector<Unpacked> bad = {package("a", "", {"etc/x"}), package("b", "", {"etc/x"})};
+  std::vector<Unpacked> good = {package("a", "", {"etc/a"}), package("b", "", {"etc/b"})};
+  EXPECT_TRUE(settle_overlaps(good).empty());
+  std::vector<Unpacked> bad = {package("a", "", {"etc/x"}), package("b", "", {"etc/x"})};
   try {
-    check_overlaps(bad);
+    settle_overlaps(bad);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::Conflict);
@@ -133,21 +133,43 @@ TEST(overlaps, a_path_belongs_to_one_package) {
 }
 
 TEST(overlaps, folders_are_shared_but_not_with_files) {
-  std::vector<Unpacked> set = {package("a", "", {"x"}), package("b", "", {"x"})};
+  std::vector<Unpacked> set = {package("a", "", {"x"}), package("b", "Replaces: a\n", {"x"})};
   set[0].items[0].entry.type = FileType::Directory;
-  EXPECT_THROW(check_overlaps(set), Error);
+  EXPECT_THROW(settle_overlaps(set), Error);
   set[1].items[0].entry.type = FileType::Directory;
-  EXPECT_NO_THROW(check_overlaps(set));
+  EXPECT_TRUE(settle_overlaps(set).empty());
 }
 
-TEST(overlaps, the_reason_is_named) {
-  const std::vector<Unpacked> replacing = {package("a", "", {"x"}), package("b", "Replaces: a (<< 2)\n", {"x"})};
-  try {
-    check_overlaps(replacing);
-    FAIL();
-  } catch (const Error& error) {
-    EXPECT_THAT(error.joined(), HasSubstr("b replaces files of a"));
+/// Whichever comes first in the set.
+TEST(overlaps, who_replaces_a_file_keeps_it) {
+  const std::vector<Unpacked> either_way[] = {
+      {package("a", "", {"x", "y"}), package("b", "Replaces: a (<< 2)\n", {"x"})},
+      {package("b", "Replaces: a (<< 2)\n", {"x"}), package("a", "", {"x", "y"})}};
+  for (std::vector<Unpacked> set : either_way) {
+    const std::vector<Overlap> overlaps = settle_overlaps(set);
+    ASSERT_EQ(overlaps.size(), 1U);
+    EXPECT_EQ(set[overlaps[0].winner].name(), "b");
+    EXPECT_FALSE(overlaps[0].diverted);
+    const Unpacked& a = set[overlaps[0].loser];
+    ASSERT_EQ(a.items.size(), 1U);
+    EXPECT_EQ(a.items[0].entry.path, "y");
+    EXPECT_THAT(a.shipped, testing::Not(testing::Contains("/x")));
+    EXPECT_EQ(set[overlaps[0].winner].items.size(), 1U);
+    EXPECT_TRUE(settle_overlaps(set).empty()) << "a second time there is nothing to settle";
   }
+  std::vector<Unpacked> too_new = {package("a", "", {"x"}), package("b", "Replaces: a (<< 1)\n", {"x"})};
+  EXPECT_THROW(settle_overlaps(too_new), Error);
+}
+
+TEST(overlaps, a_diverted_file_stays_in_its_package) {
+  std::vector<Unpacked> set = {package("big", "", {"usr/doc/help"}), package("tiny", "", {"usr/doc/help"})};
+  set[0].control_files.emplace_back("preinst", "dpkg-divert --add --rename --divert /usr/doc/help.tiny /usr/doc/help");
+  const std::vector<Overlap> overlaps = settle_overlaps(set);
+  ASSERT_EQ(overlaps.size(), 1U);
+  EXPECT_TRUE(overlaps[0].diverted);
+  EXPECT_EQ(set[overlaps[0].winner].name(), "big");
+  EXPECT_TRUE(set[1].items.empty());
+  EXPECT_THAT(set[1].shipped, testing::Contains("/usr/doc/help"));
 }
 
 std::vector<std::string> names(const std::vector<std::size_t>& order, const std::vector<Unpacked>& set) {

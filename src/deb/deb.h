@@ -92,17 +92,28 @@ Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, con
 /// Folders and links that a release's root has before the first package (usr-merge links; /proc, /sys, …).
 std::vector<codec::LayerItem> skeleton(const std::string& release);
 
-/// Checks the whole set for paths shipped twice. @throws Error Conflict naming path and packages
-void check_overlaps(std::span<const Unpacked> packages);
+/// A path that two packages ship, and how they themselves settle whose it is.
+struct Overlap {
+  std::string path;        ///< as in items: no leading "/"
+  std::size_t winner = 0;  ///< the package whose file stays there; index into the set
+  std::size_t loser = 0;
+  bool diverted = false;  ///< the loser's file lives on, where the winner's diversion (its preinst) moves it
+  codec::LayerItem lost;  ///< the loser's item
+};
+/// Settles the paths that are shipped twice as dpkg does: who replaces or diverts the other's file wins. The other's
+/// item leaves its `items`; replaced, it leaves its list and configuration files too. Of any subset the outcome is the
+/// same, so layers may be made one by one.
+/// @throws Error Conflict naming path and packages when neither package says so
+std::vector<Overlap> settle_overlaps(std::span<Unpacked> packages);
 
 /// The files of the dpkg database for packages that are unpacked but not configured (var/lib/dpkg/…).
 std::vector<codec::LayerItem> dpkg_database(std::span<const Unpacked> packages);
 
 /// Runs preinst, configure and triggers in the sandbox, in the order facts/configure-layer.md §1 gives, and returns
 /// the normalised changes as one layer's items (whiteouts as ".wh." entries).
-/// `sandbox` must stand on skeleton + packages + dpkg_database.
+/// `sandbox` must stand on skeleton + packages + dpkg_database, and `overlaps` be what settle_overlaps() found.
 /// @throws Error Invalid "package P: its postinst exited N" with the last lines as causes
 std::vector<codec::LayerItem> configure(launch::Sandbox& sandbox, std::span<const Unpacked> packages,
-                                        const std::string& release, Events& events);
+                                        std::span<const Overlap> overlaps, const std::string& release, Events& events);
 
 }  // namespace slip::deb

@@ -172,7 +172,9 @@ struct Engine::State {
     if (recipe.skeleton) {
       all = deb::skeleton(recipe.suite);
     }
-    for (deb::Unpacked& package : lock::unpack_debs(recipe.debs, recipe.suite, context)) {
+    std::vector<deb::Unpacked> packages = lock::unpack_debs(recipe.debs, recipe.suite, context);
+    deb::settle_overlaps(packages);
+    for (deb::Unpacked& package : packages) {
       std::move(package.items.begin(), package.items.end(), std::back_inserter(all));
     }
     codec::sort_items(all);

@@ -1,5 +1,7 @@
 #include "image/steps.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 
@@ -98,12 +100,39 @@ std::vector<LayerItem> items_of(const std::vector<launch::Sandbox::Change>& chan
   return items;
 }
 
+namespace {
+
+/// Of a path that two packages ship, either one's layer may lie on top: the layer above all of them says whose it is,
+/// unless the scripts have changed or removed it. The file is linked, as what is captured moves to its place.
+void add_winner(const deb::Overlap& overlap, const deb::Unpacked& winner, const std::filesystem::path& scratch,
+                std::map<std::string, LayerItem>& all) {
+  const std::string leaf = overlap.path.substr(in_folder_of(overlap.path, "").size());
+  if (all.contains(overlap.path) || all.contains(in_folder_of(overlap.path, ".wh." + leaf))) {
+    return;
+  }
+  const auto found = std::find_if(winner.items.begin(), winner.items.end(),
+                                  [&](const LayerItem& item) { return item.entry.path == overlap.path; });
+  if (found == winner.items.end()) {
+    return;  // a third package has taken it over in turn
+  }
+  LayerItem item = *found;
+  if (auto* file = std::get_if<codec::FileContent>(&item.content)) {
+    const std::filesystem::path linked = scratch / format("overlap-{}", all.size());
+    os::call(::link, file->path.c_str(), linked.c_str()).or_throw("keep `/{}`", overlap.path);
+    file->path = linked;
+  }
+  all[overlap.path] = std::move(item);
+}
+
+}  // namespace
+
 std::vector<LayerItem> configured_items(const ConfigureRecipe& recipe, const std::filesystem::path& scratch,
                                         lock::Context& context) {
   const std::filesystem::path root = lock::unconfigured_root(recipe.debs, recipe.suite, context);
-  const std::vector<deb::Unpacked> packages = lock::unpack_debs(recipe.debs, recipe.suite, context);
+  std::vector<deb::Unpacked> packages = lock::unpack_debs(recipe.debs, recipe.suite, context);
+  const std::vector<deb::Overlap> overlaps = deb::settle_overlaps(packages);
   launch::Sandbox sandbox(sandbox_options(root, scratch, recipe.epoch, context), context.events);
-  std::vector<LayerItem> changes = deb::configure(sandbox, packages, recipe.suite, context.events);
+  std::vector<LayerItem> changes = deb::configure(sandbox, packages, overlaps, recipe.suite, context.events);
 
   // dpkg's database stood in the lower root but in no layer: what was not changed belongs to this one, and
   // what was removed from it needs no whiteout.
@@ -128,6 +157,9 @@ std::vector<LayerItem> configured_items(const ConfigureRecipe& recipe, const std
       }
     }
     all[path] = std::move(item);
+  }
+  for (const deb::Overlap& overlap : overlaps) {
+    add_winner(overlap, packages[overlap.winner], scratch, all);
   }
   std::vector<LayerItem> items;
   for (auto& [path, item] : all) {

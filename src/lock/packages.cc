@@ -139,8 +139,8 @@ std::filesystem::path unconfigured_root(std::span<const Deb> debs, const std::st
     return *found;
   }
   fetch_debs(debs, context);
-  const std::vector<deb::Unpacked> packages = unpack_debs(debs, suite, context);
-  deb::check_overlaps(packages);
+  std::vector<deb::Unpacked> packages = unpack_debs(debs, suite, context);
+  deb::settle_overlaps(packages);
   std::vector<std::vector<codec::LayerItem>> layers;
   layers.push_back(deb::skeleton(suite));
   for (const deb::Unpacked& package : packages) {

@@ -21,7 +21,7 @@ SPEC = """\
 name: compare
 python: "3.11"
 requirements: [numpy==1.26.4, black==24.10.0, six==1.17.0]
-apt: [less, procps, openssh-server, vim-tiny, cron]
+apt: [less, procps, openssh-server, vim, vim-tiny, moreutils, parallel, cron]
 """
 
 # (pattern, reason). A path that matches may be on one side only, or differ.
