@@ -1,7 +1,9 @@
 #include <filesystem>
 
+#include "codec/json.h"
 #include "command.h"
 #include "core/error.h"
+#include "nlohmann/json.hpp"
 #include "options.h"
 #include "os/file.h"
 #include "session.h"
@@ -20,6 +22,7 @@ class Init final : public Command {
     o.value("template", 't', "NAME", template_, "what to start from").choices(spec::template_names());
     o.value("name", "NAME", name_, "the environment's name").fallback("the folder's name");
     o.flag("force", 'f', force_, "replace a slipway.yaml that is there");
+    o.json();
     o.example("slipway init --template tf29", "start from TensorFlow 2.9 on Python 3.9");
     o.example("slipway init services/api", "start in another folder, from its requirements.txt");
   }
@@ -35,7 +38,11 @@ class Init final : public Command {
     const spec::Starter starter = spec::starter(folder, template_, name_);
     os::make_dirs(folder);
     os::write_file(file, starter.text);
-    s.say(format("Wrote slipway.yaml from {}", starter.from));
+    if (s.json()) {
+      s.print(codec::Json{{"file", file.string()}, {"from", starter.from}}.dump());
+    } else {
+      s.say(format("Wrote slipway.yaml from {}", starter.from));
+    }
     return 0;
   }
 

@@ -46,7 +46,7 @@ class Lock final : public Command {
     const lock::Lock solved = lock::solve(project.spec, options, s.context(offline_));
     const bool changed = !project.lock || !(*project.lock == solved);
     if (diff_) {
-      s.print(lock::diff_table(lock::diff(project.lock.value_or(lock::Lock{}), solved)));
+      print_diff(s, lock::diff(project.lock.value_or(lock::Lock{}), solved));
       return 0;
     }
     if (changed) {
@@ -56,6 +56,19 @@ class Lock final : public Command {
   }
 
  private:
+  static void print_diff(Session& s, const std::vector<lock::Change>& changes) {
+    if (!s.json()) {
+      s.print(lock::diff_table(changes));
+      return;
+    }
+    codec::Json list = codec::Json::array();
+    const auto version = [](const std::string& text) { return text.empty() ? codec::Json() : codec::Json(text); };
+    for (const lock::Change& c : changes) {
+      list.push_back({{"kind", c.kind}, {"name", c.name}, {"before", version(c.before)}, {"after", version(c.after)}});
+    }
+    s.print(codec::Json{{"changed", !changes.empty()}, {"changes", list}}.dump());
+  }
+
   int report(Session& s, const Project& project, const lock::Lock& now, bool changed,
              std::chrono::steady_clock::time_point start) {
     const auto sdists = static_cast<std::size_t>(

@@ -1,6 +1,8 @@
+#include "codec/json.h"
 #include "command.h"
 #include "core/error.h"
 #include "core/suggest.h"
+#include "nlohmann/json.hpp"
 #include "oci/reference.h"
 #include "options.h"
 #include "session.h"
@@ -13,17 +15,25 @@ class Remove final : public Command {
   void declare(Options& o) override {
     o.about("Takes an image's name away. Its layers and packages stay in the store until `slipway gc`.");
     o.args("REF", references_, "names of images").required();
+    o.json();
     o.example("slipway rm tf29-dev", "forget tf29-dev:latest");
     o.example("slipway rm tf29-dev:old && slipway gc", "and free its disk space");
   }
 
   int run(Session& s) override {
+    codec::Json removed = codec::Json::array();
     for (const std::string& text : references_) {
       const std::string reference = oci::Reference::parse(text).text();
       if (!s.store().remove_tag(reference)) {
         throw missing(s, reference);
       }
-      s.say(format("Removed {}", reference));
+      removed.push_back(reference);
+      if (!s.json()) {
+        s.say(format("Removed {}", reference));
+      }
+    }
+    if (s.json()) {
+      s.print(codec::Json{{"removed", removed}}.dump());
     }
     return 0;
   }

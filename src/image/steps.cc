@@ -31,7 +31,9 @@ LayerItem whiteout(std::string path) {
   const std::vector<std::string_view> lines = split(trim(output), '\n');
   const std::size_t first = lines.size() > 20 ? lines.size() - 20 : 0;
   for (std::size_t i = first; i < lines.size(); ++i) {
-    error.add_cause(printable(lines[i]));
+    if (!trim(lines[i]).empty()) {
+      error.add_cause(printable(lines[i]));
+    }
   }
   throw error;
 }
@@ -190,6 +192,18 @@ std::vector<LayerItem> nbextension_items(const NbextensionsRecipe& recipe, const
   return without_litter(items_of(sandbox.capture()));
 }
 
+namespace {
+
+/// What programs say that look for a host where there is none.
+bool wanted_network(std::string_view output) {
+  const std::string said = to_lower(output);
+  return std::ranges::any_of(
+      std::initializer_list<const char*>{"resolve", "name resolution", "unreachable", "connection", "network"},
+      [&](const char* word) { return said.find(word) != std::string::npos; });
+}
+
+}  // namespace
+
 std::vector<LayerItem> run_items(const RunRecipe& recipe, const std::filesystem::path& root,
                                  const std::filesystem::path& scratch, lock::Context& context) {
   Task task(context.events, "Running", recipe.command);
@@ -199,7 +213,7 @@ std::vector<LayerItem> run_items(const RunRecipe& recipe, const std::filesystem:
   const launch::SandboxRun ran = sandbox.run({"/bin/sh", "-eu", "-c", recipe.command}, recipe.env);
   if (!ran.status.ok()) {
     Error error(ErrorKind::Invalid, "run step {} `{}`: {}", recipe.index + 1, recipe.command, ran.status.text());
-    if (!recipe.network) {
+    if (!recipe.network && wanted_network(ran.output)) {
       error.add_hint("a step that needs the network says so: `- {command: …, network: true}`");
     }
     step_failed(std::move(error), ran.output);

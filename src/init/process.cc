@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace slip::init {
@@ -19,11 +21,16 @@ constexpr unsigned kMaxProcesses = 4096;
   ::_exit(told == sizeof error && error == ENOENT ? 127 : 126);
 }
 
+/// Past the library, which keeps some signals for itself.
+void set_mask(const sigset_t* mask, sigset_t* before) {
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, mask, before, size_t{8});
+}
+
 void give_back(const Inherited& inherited) {
   if (inherited.child_ignored) {
     ::signal(SIGCHLD, SIG_IGN);
   }
-  ::sigprocmask(SIG_SETMASK, &inherited.mask, nullptr);
+  set_mask(&inherited.mask, nullptr);
 }
 
 const char* path_of(char** environment) {
@@ -131,20 +138,26 @@ char* g_environment[4096];
 
 }  // namespace
 
+sigset_t every_signal() {
+  sigset_t all;
+  memset(&all, 0xff, sizeof all);
+  return all;
+}
+
 Inherited take_signals() {
   Inherited inherited;
   struct sigaction child{};
   ::sigaction(SIGCHLD, nullptr, &child);
   inherited.child_ignored = child.sa_handler == SIG_IGN;
   ::signal(SIGCHLD, SIG_DFL);
-  sigset_t all;
-  ::sigfillset(&all);
+  sigset_t all = every_signal();
   const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
                         SIGTRAP, SIGABRT, SIGSYS};  // blocked, they would kill us unseen
   for (const int fault : faults) {
     ::sigdelset(&all, fault);
   }
-  ::sigprocmask(SIG_SETMASK, &all, &inherited.mask);
+  ::sigemptyset(&inherited.mask);
+  set_mask(&all, &inherited.mask);
   return inherited;
 }
 

@@ -13,6 +13,11 @@ struct Inherited {
   bool child_ignored = false;  ///< SIGCHLD was ignored: we cannot have that, children may
 };
 
+/// Every signal there is. The library's sigfillset leaves out those that it uses itself, and musl's are others than
+/// glibc's, whose SIGRTMIN (34) and SIGRTMIN+3 (37, systemd's for a machine to halt) are what everybody sends.
+sigset_t every_signal();
+constexpr int kHalt = 37;
+
 /// Blocks every signal that can be blocked and makes SIGCHLD reach us. @return what was there before
 Inherited take_signals();
 

@@ -58,8 +58,7 @@ bool Supervisor::set_up(const Plan& plan) {
   }
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   streams_epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
-  sigset_t all;
-  ::sigfillset(&all);
+  const sigset_t all = every_signal();
   signals_ = ::signalfd(-1, &all, SFD_NONBLOCK | SFD_CLOEXEC);
   if (epoll_ < 0 || streams_epoll_ < 0 || signals_ < 0) {
     return false;
@@ -324,10 +323,9 @@ void Supervisor::forward(int signal, bool from_terminal) {
     ::kill(command_group_ ? -command_pid_ : command_pid_, signal);
     return;
   }
-  const bool stops = signal == SIGTERM || signal == SIGINT || signal == SIGQUIT || signal == SIGPWR ||
-                     signal == SIGRTMIN + 3;  // the last is systemd's for a machine to halt
+  const bool stops = signal == SIGTERM || signal == SIGINT || signal == SIGQUIT || signal == SIGPWR || signal == kHalt;
   if (stops) {
-    begin_stop(kStopped, "told by SIG", signal == SIGRTMIN + 3 ? "RTMIN+3" : signal_name(signal));
+    begin_stop(kStopped, "told by SIG", signal == kHalt ? "RTMIN+3" : signal_name(signal));
     return;
   }
   if (signal == SIGHUP || signal == SIGUSR1 || signal == SIGUSR2) {

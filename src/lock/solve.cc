@@ -5,6 +5,7 @@
 #include <set>
 
 #include "codec/layer.h"
+#include "core/suggest.h"
 #include "core/text.h"
 #include "lock/packages.h"
 #include "lock/split.h"
@@ -173,23 +174,31 @@ void solve_python(Lock& lock, const spec::Spec& spec, const SolveOptions& option
   }
 }
 
-bool names_known(const SolveOptions& options, std::string& unknown) {
-  if (options.previous) {
-    std::set<std::string> known;
-    for (const Deb& deb : options.previous->debs) {
-      known.insert(deb.name);
-    }
-    for (const Wheel& w : options.previous->wheels) {
-      known.insert(w.name);
-    }
-    for (const std::string& name : options.update) {
-      if (!known.contains(name)) {
-        unknown = name;
-        return false;
-      }
-    }
+/// Names that may move, as the lock spells them. @throws Error NotFound for one that is not in the lock
+std::vector<std::string> names_to_update(const SolveOptions& options) {
+  if (!options.previous) {
+    return options.update;
   }
-  return true;
+  std::vector<std::string> known;
+  for (const Deb& deb : options.previous->debs) {
+    known.push_back(deb.name);
+  }
+  for (const Wheel& w : options.previous->wheels) {
+    known.push_back(w.name);
+  }
+  std::vector<std::string> names;
+  for (const std::string& name : options.update) {
+    const std::string spelt = std::ranges::count(known, name) != 0 ? name : wheel::normalise(name);
+    if (std::ranges::count(known, spelt) == 0) {
+      Error error(ErrorKind::NotFound, "`{}` is not in the lock, so it cannot be updated", name);
+      if (const auto near = nearest(spelt, known)) {
+        error.add_hint(format("did you mean `{}`?", *near));
+      }
+      throw error;
+    }
+    names.push_back(spelt);
+  }
+  return names;
 }
 
 }  // namespace
@@ -198,7 +207,8 @@ std::vector<Implied> implied_debs(const spec::Spec& spec) {
   std::vector<Implied> implied;
   if (spec.services.ssh) {
     // What editors and copy tools expect at the far end of an SSH connection.
-    for (const char* name : {"libnss-wrapper", "openssh-server", "openssh-sftp-server", "procps", "rsync", "xz-utils"}) {
+    for (const char* name :
+         {"libnss-wrapper", "openssh-server", "openssh-sftp-server", "procps", "rsync", "xz-utils"}) {
       implied.push_back({name, "service ssh"});
     }
   }
@@ -208,7 +218,8 @@ std::vector<Implied> implied_debs(const spec::Spec& spec) {
 namespace {
 
 /// The classic notebook, which the extensions are for. Before 6.5.7 its metadata lets in releases of jupyter-client,
-/// pyzmq and traitlets that it does not start with. What it wants has no wheels from Python 3.12 on: there the next one.
+/// pyzmq and traitlets that it does not start with. What it wants has no wheels from Python 3.12 on: there the next
+/// one.
 const char* notebook_for(const std::string& python) {
   return wheel::compare_release(python, "3.12") < 0 ? "notebook>=6.5.7,<7" : "notebook>=7";
 }
@@ -251,10 +262,9 @@ std::string stale_reason(const Lock& lock, const spec::Spec& spec, const Digest&
   return {};
 }
 
-Lock solve(const spec::Spec& spec, const SolveOptions& options, Context& context) {
-  if (std::string unknown; !names_known(options, unknown)) {
-    throw Error(ErrorKind::NotFound, "`{}` is not in the lock, so it cannot be updated", unknown);
-  }
+Lock solve(const spec::Spec& spec, const SolveOptions& wanted, Context& context) {
+  SolveOptions options = wanted;
+  options.update = names_to_update(wanted);
   if (options.previous && options.update.empty() && !options.update_all &&
       stale_reason(*options.previous, spec, options.init).empty()) {
     return *options.previous;

@@ -200,8 +200,10 @@ bool explain_python(Error& error, const ResolveRequest& request, const Target& t
     error.add_cause(format("{} ({}) has wheels for Python {}, and the spec asks for Python {}", r.text, r.place,
                            pythons, target.python));
     const std::string other = usable_python(list);
-    const std::string pin =
-        format("pin a version of {} that has wheels for Python {}", requirement_name(r.text), target.python);
+    const std::string near = nearest_version(page->second, version, tag_target(target.python, target.glibc));
+    const std::string pin = near.empty() ? format("take another package than {}", page->first)
+                                         : format("pin `{}=={}`, the nearest version that has wheels for Python {}",
+                                                  page->first, near, target.python);
     error.add_hint(other.empty() ? pin : format("write `python: \"{}\"` in slipway.yaml, or {}", other, pin));
     found = true;
   }
@@ -261,6 +263,26 @@ std::string pythons_of(const std::vector<IndexFile>& files, const std::string& v
     text += format("{}3.{}", text.empty() ? "" : ", ", minor);
   }
   return text;
+}
+
+std::string nearest_version(const std::vector<IndexFile>& files, const std::string& version, const TagTarget& target) {
+  std::string above;
+  std::string below;
+  for (const IndexFile& file : files) {
+    const auto wheel = parse_wheel_name(file.file);
+    const bool final_release =
+        wheel && wheel->version.find_first_not_of("0123456789.") == std::string::npos;  // no rc, no dev, no post
+    if (!final_release || !tag_rank(*wheel, target)) {
+      continue;
+    }
+    const std::string& offered = wheel->version;
+    if (compare_release(offered, version) > 0) {
+      above = above.empty() || compare_release(offered, above) < 0 ? offered : above;
+    } else {
+      below = below.empty() || compare_release(offered, below) > 0 ? offered : below;
+    }
+  }
+  return above.empty() ? below : above;
 }
 
 Error explain(const ResolveRequest& request, const CompileRequest& compile, const CompileAnswer& answer,

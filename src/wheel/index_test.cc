@@ -155,5 +155,15 @@ TEST(Pythons, AreUnknownWhereAnyMayDo) {
   EXPECT_EQ(pythons_of(offered({"t-1-cp37-abi3-manylinux1_x86_64.whl"}), "1"), "");
 }
 
+TEST(NearestVersion, IsTheNextAboveThatRunsElseTheHighestBelow) {
+  const auto files =
+      offered({"t-2.9.0-cp39-cp39-manylinux_2_17_x86_64.whl", "t-2.12.0rc1-cp311-cp311-manylinux_2_17_x86_64.whl",
+               "t-2.13.0-cp311-cp311-manylinux_2_17_x86_64.whl", "t-2.12.0-cp311-cp311-manylinux_2_17_x86_64.whl",
+               "t-2.11.0-cp311-cp311-win_amd64.whl", "t-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"});
+  EXPECT_EQ(nearest_version(files, "2.9.0", tag_target("3.11", "2.36")), "2.12.0");
+  EXPECT_EQ(nearest_version(files, "3", tag_target("3.11", "2.36")), "2.13.0");
+  EXPECT_EQ(nearest_version(files, "2.9.0", tag_target("3.13", "2.41")), "");
+}
+
 }  // namespace
 }  // namespace slip::wheel

@@ -61,6 +61,7 @@ EXPECTED = [
     ("home/dev", "the workspace user's home"),
     ("workspace", "where projects are mounted"),
     ("etc/profile.d/slipway.sh", "PATH of login shells"),
+    ("etc/bash.bashrc", "sessions over SSH begin in the project"),
     ("opt/venv/*/INSTALLER", "says slipway"),
     ("opt/venv/*/RECORD", "other INSTALLER, no byte code listed"),
     ("opt/venv/*/REQUESTED", "pip writes it for everything that is named"),

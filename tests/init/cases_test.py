@@ -89,14 +89,19 @@ class Cases(support.Case):
     def test_a6_nothing_writable_no_user_no_rights_root(self):
         if os.geteuid() != 0:
             self.skipTest("needs root to mount and to become a user that no file knows")
-        config = self.config({"name": "a", "argv": ["grep", "-E", "^(CapEff|NoNewPrivs|Uid)", "/proc/self/status"], "restart": {"policy": "never"}})
+        script = ("grep -E '^(CapEff|NoNewPrivs|Uid)' /proc/self/status; for f in /x /etc/x /tmp/x /var/x; do touch $f 2>/dev/null && echo wrote $f; done; "
+                  "cp /bin/true /run/true; /run/true 2>/dev/null; echo $?; id -un 2>/dev/null || echo nobody knows")
+        config = self.config(shell("a", script, restart={"policy": "never"}))
         os.chmod(self.dir, 0o755)
-        inner = ["mount -t tmpfs -o noexec none /run", "mount -o remount,bind,ro / 2>/dev/null || mount --bind / / && mount -o remount,bind,ro /",
-                 f"exec setpriv --reuid=54321 --regid=54321 --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all -- {support.INIT} --services {config}"]
-        done = subprocess.run(["unshare", "-pfm", "--mount-proc", "sh", "-c", "; ".join(inner)], capture_output=True, timeout=60)
+        inner = ["set -e", "mount --rbind / /mnt", "cd /mnt", "mount -t tmpfs -o noexec,mode=1777 none run", "mount -t proc none proc",
+                 "mount -t tmpfs -o ro none tmp" if not str(self.dir).startswith("/tmp/") else "true",
+                 "mount -o remount,bind,ro /mnt", "exec chroot /mnt setpriv --reuid=54321 --regid=54321 --clear-groups --no-new-privs "
+                 f"--bounding-set=-all --inh-caps=-all -- {support.INIT} --services {config}"]
+        done = subprocess.run(["unshare", "-pfm", "sh", "-c", "\n".join(inner)], capture_output=True, timeout=60)
         self.assertEqual(done.returncode, 0, done)
         lines = [record["line"] for record in map(json.loads, done.stdout.splitlines()) if "line" in record]
-        self.assertEqual([line.split()[1] for line in lines], ["54321", "0000000000000000", "1"])
+        self.assertEqual([line.split()[1] for line in lines[:3]], ["54321", "0000000000000000", "1"])
+        self.assertEqual(lines[3:], ["126", "54321", "nobody knows"])
 
     def test_a7_a_stopped_child_holds_nobody_up(self):
         script = "sh -c 'kill -STOP $$' & for i in $(seq 5); do (sh -c 'exit 0' &); done; sleep 0.3; grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l; sleep 1000"
@@ -107,6 +112,23 @@ class Cases(support.Case):
         before = time.monotonic()
         self.assertEqual(running.stop(), 0)
         self.assertLess(time.monotonic() - before, 30)
+
+    def test_a7_a_child_in_uninterruptible_sleep_holds_nobody_up(self):
+        """A parent whose vforked child has not started its program yet sleeps in state D; the child waits for a FIFO."""
+        fifo = self.dir / "fifo"
+        os.mkfifo(fifo)
+        stuck = ("import os, sys\n"
+                 "os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 3, sys.argv[1], os.O_RDONLY, 0)])")
+        script = ("\"$@\" & for i in $(seq 50); do grep -q '^State:.*disk sleep' /proc/$!/status && break; sleep 0.1; done; "
+                  "grep -o 'disk sleep' /proc/$!/status; for i in $(seq 5); do (sh -c 'exit 0' &); done; sleep 0.3; "
+                  "grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l; sleep 1000")
+        service = shell("a", script, stop={"grace_ms": 500})
+        service["argv"] += ["sh", sys.executable, "-S", "-c", stuck, str(fifo)]
+        running = self.start(service)
+        while len(running.lines("a")) < 2:
+            running.next()
+        self.assertEqual(running.lines("a"), ["disk sleep", "0"])
+        self.assertEqual(running.stop(), 0)
 
     def test_a8_a_reader_that_is_gone_blocks_nobody(self):
         mark = self.dir / "mark"

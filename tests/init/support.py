@@ -15,6 +15,9 @@ import time
 import unittest
 
 INIT = os.environ["SLIPWAY_INIT"]
+# Every signal that ends a process which does nothing about it.
+FATAL = sorted(set(range(1, 32)) - {int(number) for number in (
+    signal.SIGCHLD, signal.SIGCONT, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGURG, signal.SIGWINCH)})
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 if os.geteuid() != 0:
     NAMESPACE.insert(1, "--map-root-user")
