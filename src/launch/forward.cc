@@ -64,7 +64,7 @@ std::uint16_t port_of(const os::Fd& listener) {
   return ntohs(address.sin_port);
 }
 
-os::Child start_forwarder(std::vector<Forward> forwards, pid_t target, const HostId& id) {
+os::Child start_forwarder(const std::vector<Forward>& forwards, pid_t target, const HostId& id) {
   std::vector<int> keep;
   for (const Forward& forward : forwards) {
     keep.push_back(forward.listener.get());

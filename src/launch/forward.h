@@ -27,8 +27,9 @@ struct Forward {
 };
 
 /// Carries connections of the listeners into the network namespace of `target`, in a process of its own that has left
-/// the caller's namespace, has no capability and dies with the caller's thread.
-os::Child start_forwarder(std::vector<Forward> forwards, pid_t target, const HostId& id);
+/// the caller's namespace, has no capability and dies with the caller's thread. The listeners stay the caller's too: when
+/// that process is killed, who connects waits for the next one.
+os::Child start_forwarder(const std::vector<Forward>& forwards, pid_t target, const HostId& id);
 
 /// What the outbound gateway lets through and whom it asks.
 struct Outbound {

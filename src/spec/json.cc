@@ -77,6 +77,10 @@ std::string to_json(const Spec& spec) {
   }
   put(out, "mounts", std::move(mounts));
   put(out, "resources", resources_json(spec.resources));
+  // Left out where it is the default: specs from before this key keep their digest.
+  if (!spec.outbound) {
+    out["network"] = "none";
+  }
   Json run = Json::array();
   for (const RunStep& step : spec.run) {
     run.push_back({{"command", step.command}, {"network", step.network}});

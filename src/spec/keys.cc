@@ -96,6 +96,10 @@ constexpr std::array kTop = {
         "resources: {memory: 8GiB, cpus: 4}",
         {},
         kResources},
+    Key{"network", Shape::Text,
+        "What a running workspace reaches: `outbound` lets programs out through an HTTP proxy of slipway's (never to the "
+        "host itself), `none` keeps everything inside. Published ports work with both.",
+        "outbound", "network: none", "^(outbound|none)$"},
     Key{"run",
         Shape::Steps,
         "Commands that are run once while the image is built, after the packages; each is a layer of its own. They "

@@ -59,6 +59,7 @@ class Binder {
     services();
     mounts();
     resources();
+    network();
     steps();
     gpu();
     overrule();
@@ -279,6 +280,12 @@ class Binder {
       }
       mount.place = item.text_place();
       spec_.mounts.push_back(std::move(mount));
+    }
+  }
+
+  void network() {
+    if (const Node* node = value("network")) {
+      spec_.outbound = node->text != "none";
     }
   }
 

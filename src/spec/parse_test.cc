@@ -44,6 +44,15 @@ Complaint complaint(const std::string& yaml, const std::string& variant = {}) {
   return out;
 }
 
+TEST(Parse, NetworkIsOutboundUnlessItSaysNone) {
+  EXPECT_TRUE(with("").outbound);
+  EXPECT_TRUE(with("network: outbound\n").outbound);
+  EXPECT_FALSE(with("network: none\n").outbound);
+  EXPECT_EQ(with("").digest(), with("network: outbound\n").digest());
+  EXPECT_NE(with("").digest(), with("network: none\n").digest());
+  EXPECT_THAT(complaint("name: x\nnetwork: non\n").message, HasSubstr("slipway.yaml:2:10"));
+}
+
 TEST(Spec, AnUnknownKeyIsShownWithCaretAndSuggestion) {
   const Complaint c = complaint("name: x\npython: \"3.9\"\n\nrequirments:\n  - numpy\n");
   EXPECT_EQ(c.message, "slipway.yaml:4:1: unknown key `requirments`");

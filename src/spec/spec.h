@@ -92,6 +92,7 @@ struct Spec {
   Services services;
   std::vector<MountRequest> mounts;
   Resources resources;
+  bool outbound = true;  ///< a running workspace has a way out (`network: none`: false)
   std::vector<RunStep> run;
   std::optional<Gpu> gpu;
   std::vector<std::string>

@@ -16,6 +16,7 @@
 #include "image/services.h"
 #include "launch/child.h"
 #include "os/file.h"
+#include "workspace/companions.h"
 #include "workspace/journal.h"
 
 namespace slip::workspace {
@@ -23,7 +24,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::uint16_t kOutboundPort = 3128;
 /// slipway-init gives services 5 s, then the rest as much; what has not ended then is stuck.
 constexpr int kStopPatienceMs = 15'000;
 
@@ -85,11 +85,10 @@ class Monitor {
     options.stdio = {-1, records_end_.get(), records_end_.get()};
     launch::RunningChild child = launch::RunningChild::start(plan, options);
     records_end_.reset();
-    if (!forwards.empty()) {
-      forwarder_.emplace(launch::start_forwarder(std::move(forwards), child.pid(), input_.id));
-    }
+    Companions companions(child.pid(), input_.id);
+    companions.forward(std::move(forwards));
     if (record_.outbound) {
-      outbound_.emplace(launch::start_outbound(input_.outbound, kOutboundPort, child.pid(), input_.id));
+      companions.let_out(input_.outbound);
     }
     status_.monitor = ::getpid();
     status_.init = child.pid();
@@ -99,25 +98,29 @@ class Monitor {
     status_.cgroups = child.cgroups();
     save_status(folder_, status_);
     started();
-    attend(child);
+    attend(child, companions);
     const os::ExitStatus end = child.wait();
     read_records();
     status_.running = false;
     status_.exit_status = end.shell_status();
-    if (status_.reason.empty()) {
-      status_.reason = end.text();
+    if (!ended_because_.empty() || status_.reason.empty()) {
+      status_.reason = ended_because_.empty() ? end.text() : ended_because_;
     }
     save_status(folder_, status_);
     return status_.exit_status;
   }
 
  private:
-  void attend(const launch::RunningChild& child) {
-    std::array<pollfd, 3> polled{pollfd{child.pidfd().get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
-                                 pollfd{records_.get(), POLLIN, 0}};
-    int patience = -1;
+  void attend(const launch::RunningChild& child, Companions& companions) {
+    bool stopping = false;
+    int records = records_.get();
     while (true) {
-      const os::SysRet n = os::call(::poll, polled.data(), nfds_t{polled.size()}, patience);
+      std::vector<pollfd> polled{pollfd{child.pidfd().get(), POLLIN, 0}, pollfd{signals_.get(), POLLIN, 0},
+                                 pollfd{records, POLLIN, 0}};
+      for (const int fd : stopping ? std::vector<int>{} : companions.pidfds()) {
+        polled.push_back({fd, POLLIN, 0});
+      }
+      const os::SysRet n = os::call(::poll, polled.data(), nfds_t{polled.size()}, stopping ? kStopPatienceMs : -1);
       if (polled[0].revents != 0) {
         return;
       }
@@ -125,13 +128,27 @@ class Monitor {
         child.kill(SIGKILL);
       }
       if (polled[2].revents != 0 && !read_records()) {
-        polled[2].fd = -1;
+        records = -1;
       }
-      if (take_signals()) {
+      const bool asked = take_signals();
+      if (asked || (!stopping && !revive(companions))) {
         child.kill(SIGTERM);
-        patience = kStopPatienceMs;
+        stopping = true;
       }
     }
+  }
+
+  /// False when the workspace has to end, because it cannot be reached any more.
+  bool revive(Companions& companions) {
+    try {
+      if (companions.revive()) {
+        return true;
+      }
+      ended_because_ = "its port forwarder or outbound gateway ends again and again";
+    } catch (const Error& e) {
+      ended_because_ = e.what();
+    }
+    return false;
   }
 
   /// True when one of them asks us to stop.
@@ -175,8 +192,7 @@ class Monitor {
   os::Fd signals_;
   os::Fd records_;
   os::Fd records_end_;
-  std::optional<os::Child> forwarder_;
-  std::optional<os::Child> outbound_;
+  std::string ended_because_;
 };
 
 }  // namespace

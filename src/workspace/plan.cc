@@ -59,6 +59,7 @@ Record from_label(const Json& spec, const oci::ImageConfig& config, const std::s
   const Json services = spec.value("services", Json::object());
   record.jupyter = services.contains("jupyter");
   record.ssh = services.contains("ssh");
+  record.outbound = spec.value("network", "") != "none";
   for (const Json& m : spec.value("mounts", Json::array())) {
     const std::filesystem::path source = m.at("source").get<std::string>();
     if (source.is_absolute()) {
@@ -125,6 +126,7 @@ Record record_of(const spec::Spec& spec, const std::filesystem::path& root, cons
     add_mount(record.mounts, {absolute(m.source, spec.folder), m.target, m.read_only});
   }
   record.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids, spec.resources.shm_bytes};
+  record.outbound = spec.outbound;
   add_options(record, options);
   return record;
 }

@@ -13,8 +13,6 @@ namespace {
 using Json = nlohmann::json;
 
 /// Where the outbound gateway listens inside.
-constexpr std::uint16_t kOutboundPort = 3128;
-
 template <class T>
 Json or_null(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);

@@ -12,6 +12,9 @@
 
 namespace slip::workspace {
 
+/// Where the way out listens inside, on 127.0.0.1: an HTTP proxy.
+inline constexpr std::uint16_t kOutboundPort = 3128;
+
 /// Everything that decides how a workspace runs, but secrets and what the host is like: enough to start it again after a
 /// reboot, with no checkout at hand. Lies as workspace.json in the workspace's folder.
 struct Record {
