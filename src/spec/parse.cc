@@ -285,7 +285,11 @@ class Binder {
 
   void network() {
     if (const Node* node = value("network")) {
-      spec_.outbound = node->text != "none";
+      if (node->text != "none" && node->text != "outbound") {
+        throw error(*node, format("`{}` is no kind of network", printable(node->text)))
+            .add_hint("write `network: none`, or `network: outbound`, which is the default");
+      }
+      spec_.outbound = node->text == "outbound";
     }
   }
 

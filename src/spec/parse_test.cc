@@ -44,7 +44,7 @@ Complaint complaint(const std::string& yaml, const std::string& variant = {}) {
   return out;
 }
 
-TEST(Parse, NetworkIsOutboundUnlessItSaysNone) {
+TEST(Spec, NetworkIsOutboundUnlessItSaysNone) {
   EXPECT_TRUE(with("").outbound);
   EXPECT_TRUE(with("network: outbound\n").outbound);
   EXPECT_FALSE(with("network: none\n").outbound);

@@ -1,6 +1,7 @@
 """Jupyter in the workspace of examples/tf29: who gets in, what works in a browser, what survives, and that no secret is anywhere."""
 
 import shutil
+import tempfile
 import urllib.error
 import urllib.request
 
@@ -14,7 +15,7 @@ EXAMPLE = support.SOURCE / "examples/tf29"
 class Jupyter(workspace.Case):
     @classmethod
     def setUpClass(cls):
-        cls.shared = pathlib.Path(workspace.tempfile.mkdtemp(prefix="slipway-test-"))
+        cls.shared = pathlib.Path(tempfile.mkdtemp(prefix="slipway-test-"))
         shutil.copytree(EXAMPLE, cls.shared / "project", ignore=shutil.ignore_patterns("output", "projects"))
         result = support.run("build", cwd=cls.shared / "project", env=support.base_env(cls.shared))
         assert result.status == 0, result

@@ -48,7 +48,7 @@ class Ssh(workspace.Case):
         inner = "import socket; s = socket.create_server(('127.0.0.1', 9000))\nwhile True: s.accept()[0].sendall(b'inner')"
         tunnel = subprocess.Popen(["ssh", "-F", self.config, "-L", f"127.0.0.1:{port}:127.0.0.1:9000", "small", f'python3 -c "{inner}"'],
                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(tunnel.kill)
+        self.addCleanup(lambda: (tunnel.kill(), tunnel.wait()))
 
         def answers():
             try:
@@ -105,7 +105,7 @@ class Ssh(workspace.Case):
                                               f"AuthorizedKeysFile {self.dir}/laptop.pub\nStrictModes no\nPidFile none\n")
         os.makedirs("/run/sshd", exist_ok=True)
         server = subprocess.Popen(["/usr/sbin/sshd", "-D", "-f", self.dir / "sshd_config"], stderr=subprocess.DEVNULL)
-        self.addCleanup(server.kill)
+        self.addCleanup(lambda: (server.kill(), server.wait()))
         wait_for(lambda: workspace.can_connect(port))
         user = self.program("id", "-un").out.strip()
         block = self.slipway("ssh-config", "small", "--via", f"{user}@server", cwd=self.folder).out
@@ -138,7 +138,7 @@ class Ssh(workspace.Case):
     def test_a_session_outlives_nothing_and_sshd_ends_it_in_order(self):
         session = subprocess.Popen(["ssh", "-F", self.config, "small", "trap 'echo told; exit' TERM HUP; echo begun; while :; do sleep 0.1; done"],
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.addCleanup(session.kill)
+        self.addCleanup(lambda: (session.kill(), session.wait(), session.stdout.close()))
         self.assertEqual(session.stdout.readline(), b"begun\n")
         self.slipway("down", cwd=self.folder)
         session.stdin.close()
