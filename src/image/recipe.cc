@@ -45,6 +45,7 @@ struct Describe {
   }
   Json operator()(const NbextensionsRecipe& r) const {
     return {{"kind", "nbextensions"},
+            {"format", 3},  // to be raised with what image/steps.cc does for it
             {"epoch", r.epoch},
             {"prefix", r.prefix},
             {"enabled", Json(r.enabled)},

@@ -53,7 +53,11 @@ exec jupyter @COMMAND@ --config=/etc/slipway/jupyter_config.py
 )text";
 
 constexpr const char* kJupyterConfig = R"text(# Jupyter as slipway starts it. The token comes from a file: it is in no argument, variable or log.
+import json
 import os
+import sys
+
+from traitlets.config import Config
 
 
 def text_of(variable):
@@ -69,6 +73,11 @@ if not token:
     raise SystemExit("Jupyter is not started without a token")
 
 c = get_config()  # noqa: F821
+# What is set for every server of this environment, which Jupyter itself leaves out when it is given a file.
+settings = os.path.join(sys.prefix, "etc/jupyter/jupyter_notebook_config.json")
+if os.path.exists(settings):
+    with open(settings, encoding="utf-8") as file:
+        c.merge(Config(json.load(file)))
 for app in (c.NotebookApp, c.ServerApp):
     app.token = token
     app.password = text_of("SLIPWAY_JUPYTER_PASSWORD_FILE")
@@ -82,6 +91,35 @@ for app in (c.NotebookApp, c.ServerApp):
 c.NotebookApp.show_banner = False
 c.NotebookApp.notebook_dir = "/workspace"
 c.ServerApp.root_dir = "/workspace"
+
+# What comes with the image is read-only; people begin where they can write.
+if not os.access("/workspace", os.W_OK):
+    folders = ["projects", *sorted(os.listdir("/workspace"))]
+    for folder in (name for name in folders if os.access(os.path.join("/workspace", name), os.W_OK)):
+        c.NotebookApp.default_url = f"/tree/{folder}"
+        c.LabApp.default_url = f"/lab/tree/{folder}"
+        break
+
+if "@COMMAND@" == "lab":
+    from jupyter_server.services.contents.filecheckpoints import AsyncFileCheckpoints as FileCheckpoints
+else:
+    from notebook.services.contents.filecheckpoints import FileCheckpoints
+
+
+class Checkpoints(FileCheckpoints):
+    """Beside the notebook as usual; for one in a read-only folder, below the home."""
+
+    def checkpoint_path(self, checkpoint_id, path):
+        folder, name = os.path.split(self._get_os_path(path=path.strip("/")))
+        if os.access(folder, os.W_OK):
+            return super().checkpoint_path(checkpoint_id, path)
+        place = os.path.expanduser("~/.local/share/jupyter/checkpoints") + folder
+        os.makedirs(place, exist_ok=True)
+        base, extension = os.path.splitext(name)
+        return os.path.join(place, f"{base}-{checkpoint_id}{extension}")
+
+
+c.ContentsManager.checkpoints_class = Checkpoints
 )text";
 
 constexpr const char* kStartSsh = R"text(#!/bin/sh
@@ -184,7 +222,7 @@ std::optional<TextsRecipe> services_recipe(const spec::Spec& spec, std::int64_t 
     const std::string port = format("{}", kJupyterPort);
     const char* command = spec.services.jupyter->lab ? "lab" : "notebook";
     recipe.files.push_back({"usr/lib/slipway/start-jupyter", 0755, filled(kStartJupyter, "@COMMAND@", command)});
-    recipe.files.push_back({"etc/slipway/jupyter_config.py", 0644, filled(kJupyterConfig, "@PORT@", port)});
+    recipe.files.push_back({"etc/slipway/jupyter_config.py", 0644, filled(filled(kJupyterConfig, "@PORT@", port), "@COMMAND@", command)});
     services.push_back(service("jupyter", "/usr/lib/slipway/start-jupyter", kJupyterPort));
   }
   if (spec.services.ssh) {

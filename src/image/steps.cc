@@ -59,8 +59,9 @@ std::vector<LayerItem> without_litter(std::vector<LayerItem> items) {
   return items;
 }
 
-// Extensions are linked, not copied: the files are in the wheel's layer already. JSON files are written by
-// notebook's own code, so they look as if a person had enabled the extensions.
+// Extensions are linked, not copied: the files are in the wheel's layer already. Servers refuse links that lead out of
+// the folders they serve, so the links' target is named as one. JSON files are written by notebook's own code, so they
+// look as if a person had enabled the extensions.
 constexpr const char* kInstallExtensions = R"(
 import json, os, sys
 prefix, names = sys.argv[1], json.loads(sys.argv[2])
@@ -73,6 +74,11 @@ if missing:
     sys.exit('no such notebook extension: ' + ', '.join(missing))
 for name in names:
     enable_nbextension('notebook', name, sys_prefix=True)
+import jupyter_contrib_nbextensions
+source = os.path.join(os.path.dirname(jupyter_contrib_nbextensions.__file__), 'nbextensions')
+from traitlets.config.manager import BaseJSONConfigManager
+settings = BaseJSONConfigManager(config_dir=os.path.join(prefix, 'etc', 'jupyter'))
+settings.update('jupyter_notebook_config', {'NotebookApp': {'extra_nbextensions_path': [source]}})
 )";
 
 }  // namespace

@@ -1,0 +1,117 @@
+"""The image under other engines: podman and docker as root, with an ordinary image user, any uid and a read-only root."""
+
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+
+import workspace
+from workspace import free_port, json, os, pathlib, re, subprocess, support, wait_for
+
+EXAMPLE = support.SOURCE / "examples/tf29"
+# Without CAP_SYS_RESOURCE podman cannot raise what it raises by default.
+LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+
+
+class Podman(support.Case):
+    """With storage of its own, so that nothing is left."""
+
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0:
+            raise support.unittest.SkipTest("needs root to run containers without subordinate ids")
+        for tool in ("podman", "runc"):
+            if shutil.which(tool) is None:
+                raise support.unittest.SkipTest(f"not installed: {tool}")
+        cls.shared = pathlib.Path(tempfile.mkdtemp(prefix="slipway-test-"))
+        cls.addClassCleanup(support.remove_tree, cls.shared)
+        cls.podman = ["podman", "--root", str(cls.shared / "root"), "--runroot", str(cls.shared / "run"), "--runtime", "runc",
+                      "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
+        cls.addClassCleanup(lambda: subprocess.run([*cls.podman, "system", "reset", "--force"], capture_output=True))
+        shutil.copytree(EXAMPLE, cls.shared / "project", ignore=shutil.ignore_patterns("output", "projects"))
+        env = support.base_env(cls.shared)
+        result = support.run("build", "--output", f"oci:{cls.shared}/layout:latest", cwd=cls.shared / "project", env=env)
+        assert result.status == 0, result
+        support.checked("skopeo", "--insecure-policy", "copy", f"oci:{cls.shared}/layout:latest",
+                        f"containers-storage:[overlay@{cls.shared}/root+{cls.shared}/run]localhost/tf29-dev:latest")
+        support.remove_tree(cls.shared / "layout")
+        cls.keys = cls.shared / "keys"
+        cls.keys.mkdir(mode=0o755)
+        support.checked("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", cls.shared / "client")
+        (cls.keys / "authorized_keys").write_text((cls.shared / "client.pub").read_text())
+        os.chmod(cls.keys / "authorized_keys", 0o644)
+
+    def start(self, *flags):
+        """Runs the image as people do, on ports of its own; waits until both services answer."""
+        self.jupyter, self.sshd = free_port(), free_port()
+        command = [*self.podman, "run", "-d", *LIMITS, "-p", f"127.0.0.1:{self.jupyter}:8888", "-p", f"127.0.0.1:{self.sshd}:2222", "-v",
+                   f"{self.keys}:/run/slipway/keys:ro", *flags, "localhost/tf29-dev:latest"]
+        self.id = support.checked(*command).decode().strip()
+        self.addCleanup(lambda: subprocess.run([*self.podman, "rm", "-f", "-t", "5", self.id], capture_output=True))
+        wait_for(lambda: self.status("api/status") == 403, 60)
+
+    def status(self, path, headers=None):
+        try:
+            request = urllib.request.Request(f"http://127.0.0.1:{self.jupyter}/{path}", headers=headers or {})
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as reply:
+                return reply.status
+        except urllib.error.HTTPError as e:
+            return e.code
+        except OSError:
+            return 0
+
+    def inside(self, *command):
+        return support.checked(*self.podman, "exec", self.id, *command).decode()
+
+    def log(self):
+        done = subprocess.run([*self.podman, "logs", self.id], capture_output=True, check=True)
+        return (done.stdout + done.stderr).decode()
+
+    def check(self, uid):
+        self.assertEqual(self.inside("id", "-u").strip(), str(uid))
+        # The log says how to get the token, and not the token.
+        lines = [json.loads(line) for line in self.log().splitlines()]
+        hint = next(entry["line"] for entry in lines if "token: docker exec" in entry.get("line", ""))
+        path = hint.split()[-1]
+        self.assertRegex(hint, r"docker exec \w+ cat /\S+jupyter_token")
+        token = self.inside("cat", path).strip()
+        self.assertNotIn(token, self.log())
+        self.assertEqual(self.status("api/status", {"Authorization": "token wrong"}), 403)
+        self.assertEqual(self.status("api/status", {"Authorization": f"token {token}"}), 200)
+        ssh = ["ssh", "-F", "/dev/null", "-p", str(self.sshd), "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.dir}/known", "-o",
+               "BatchMode=yes", "-o", "IdentitiesOnly=yes"]
+        said = support.checked(*ssh, "-i", self.shared / "client", "dev@127.0.0.1", "id -u; python -c 'import tensorflow as t; print(t.__version__)'",
+                               timeout=120)
+        self.assertEqual(said.decode().split(), [str(uid), "2.9.0"])
+        refused = subprocess.run([*ssh, "-o", "PreferredAuthentications=password", "dev@127.0.0.1", "true"], capture_output=True, timeout=60)
+        self.assertIn(b"Permission denied (publickey)", refused.stderr)
+
+    def test_as_it_is_root(self):
+        self.start()
+        self.check(1000)
+        config = json.loads(support.checked(*self.podman, "image", "inspect", "localhost/tf29-dev:latest"))[0]["Config"]
+        self.assertEqual(set(config["ExposedPorts"]), {"8888/tcp", "2222/tcp"})
+        self.assertEqual(config["Entrypoint"], ["/usr/lib/slipway/slipway-init"])
+        self.assertIn("dev.slipway.spec", config["Labels"])
+        self.assertIn("dev.slipway.lock", " ".join(config["Labels"]))
+
+    def test_any_uid_read_only_no_capabilities_root(self):
+        """What a Kubernetes securityContext asks for: runAsNonRoot, readOnlyRootFilesystem, drop ALL, no new privileges."""
+        self.start("--user", "12345:12345", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")
+        self.check(12345)
+        status = self.inside("cat", "/proc/1/status")
+        self.assertRegex(status, r"CapEff:\s+0+\n")
+        self.assertRegex(status, r"NoNewPrivs:\s+1\n")
+        self.assertIn("Read-only file system", subprocess.run([*self.podman, "exec", self.id, "touch", "/usr/x"], capture_output=True).stderr.decode())
+
+    def test_health_and_stop_root(self):
+        self.start()
+        self.inside("/usr/lib/slipway/slipway-init", "--health")
+        support.checked(*self.podman, "stop", "-t", "15", self.id)
+        state = json.loads(support.checked(*self.podman, "inspect", self.id))[0]["State"]
+        self.assertEqual(state["ExitCode"], 143 if state["ExitCode"] else 0)
+        self.assertTrue(re.search(r'"event":"exit"', self.log()))
+
+
+if __name__ == "__main__":
+    support.main()
