@@ -137,9 +137,9 @@ if [ ! -O "$host_key" ] || [ "$(stat -c %a "$host_key")" != 600 ]; then
   fi
   host_key=$copy
 fi
-# A uid that /etc/passwd does not know, as engines give with --user: sshd must find an account all the same.
-if ! getent passwd "$uid" >/dev/null; then
-  { grep -v '^@USER@:' /etc/passwd; echo "@USER@:x:$uid:$(id -g)::$HOME:/bin/bash"; } >"$private/passwd"
+# Another uid, as engines give with --user (podman adds an account of its own for it): sshd must find @USER@ all the same.
+if [ "$(id -u @USER@ 2>/dev/null)" != "$uid" ]; then
+  { echo "@USER@:x:$uid:$(id -g)::$HOME:/bin/bash"; grep -v '^@USER@:' /etc/passwd; } >"$private/passwd"
   export LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD="$private/passwd" NSS_WRAPPER_GROUP=/etc/group
 fi
 # sshd starts sessions with an empty environment; the image's and the engine's variables go into its configuration.
