@@ -3,6 +3,7 @@
 #include "options.h"
 #include "session.h"
 #include "workspace/manage.h"
+#include "workspace/unit.h"
 #include "workspaces.h"
 
 namespace slip::cli {
@@ -16,6 +17,7 @@ class Down final : public Command {
         "keys, ports and installed packages are kept for the next `slipway up`.");
     o.args("NAME", names_, "workspaces; the one of the project here when none is named");
     o.flag("all", 'a', all_, "all of this user's");
+    o.flag("disable", disable_, "also take its systemd unit away, see `slipway up --enable`");
     o.flag("purge", purge_, "forget them as well: home, keys, logs and installed packages are removed");
     o.example("slipway down", "stop the workspace of the project here");
     o.example("slipway down --purge tf29-dev", "and remove all that it kept");
@@ -32,6 +34,9 @@ class Down final : public Command {
     }
     for (const std::string& name : names) {
       const bool ran = workspace::down(dirs, name, s.events());
+      if (disable_ || purge_) {
+        workspace::disable_unit(unit_input(dirs), name);
+      }
       if (purge_) {
         workspace::purge(dirs, name);
       }
@@ -43,6 +48,7 @@ class Down final : public Command {
  private:
   std::vector<std::string> names_;
   bool all_ = false;
+  bool disable_ = false;
   bool purge_ = false;
 };
 

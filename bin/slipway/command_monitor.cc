@@ -9,6 +9,7 @@
 #include "session.h"
 #include "workspace/host.h"
 #include "workspace/manage.h"
+#include "workspace/unit.h"
 
 namespace slip::cli {
 namespace {
@@ -19,7 +20,7 @@ class Monitor final : public Command {
   void declare(Options& o) override {
     o.about("Runs a workspace until it ends. `slipway up` starts this by itself.");
     o.arg("NAME", name_, "the workspace").required();
-    o.arg("READY_FD", ready_, "descriptor to write one byte to once it runs").required();
+    o.arg("READY_FD", ready_, "descriptor to write one byte to once it runs").fallback("systemd is told, where it asks");
     o.example("slipway monitor tf29-dev 3", "what `slipway up` runs in the background");
     o.example("slipway logs tf29-dev", "see what happens inside");
   }
@@ -40,8 +41,11 @@ class Monitor final : public Command {
     int ready = -1;
     std::from_chars(ready_.data(), ready_.data() + ready_.size(), ready);
     return workspace::run_monitor(record, folder, input, [ready] {
-      [[maybe_unused]] const auto n = ::write(ready, "", 1);
-      ::close(ready);
+      if (ready >= 0) {
+        [[maybe_unused]] const auto n = ::write(ready, "", 1);
+        ::close(ready);
+      }
+      workspace::notify_ready();
     });
   }
 

@@ -1,3 +1,5 @@
+#include <unistd.h>
+
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -17,6 +19,7 @@
 #include "workspace/manage.h"
 #include "workspace/plan.h"
 #include "workspace/ssh_config.h"
+#include "workspace/unit.h"
 #include "workspaces.h"
 
 namespace slip::cli {
@@ -48,6 +51,7 @@ class Up final : public Command {
     o.value("port", 'p', "SERVICE=PORT", ports_, "publish `jupyter` or `ssh` at this port (may be repeated)")
         .fallback("the one it had, or 8888 and 2222, or a free one");
     o.flag("no-ssh-config", no_ssh_config_, "leave ~/.ssh/config as it is");
+    o.flag("enable", enable_, "also start it with the machine (root), or with your session: a systemd unit");
     o.flag("plan", plan_, "print the launch plan and start nothing");
     o.flag("offline", offline_, "use only what the store holds");
     o.json();
@@ -78,6 +82,13 @@ class Up final : public Command {
     const workspace::UpOutcome outcome = workspace::up(record, input, s.events());
     if (record.ssh && !no_ssh_config_) {
       include_ssh(s, config.dirs);
+    }
+    if (enable_) {
+      const fs::path unit = workspace::enable_unit(unit_input(config.dirs), record.name);
+      s.say(format("Enabled {}", unit.string()));
+      if (::geteuid() != 0) {
+        s.events().info("it starts with your first session; `loginctl enable-linger` makes that the machine's start");
+      }
     }
     answer(s, record.name, outcome, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     return 0;
@@ -190,6 +201,7 @@ class Up final : public Command {
   std::vector<std::string> env_;
   std::vector<std::string> ports_;
   bool no_ssh_config_ = false;
+  bool enable_ = false;
   bool plan_ = false;
   bool offline_ = false;
 };

@@ -109,6 +109,14 @@ std::string drift_text(const workspace::View& view) {
                                 view.record.name, join(parts, "; "));
 }
 
+workspace::UnitInput unit_input(const os::HostDirs& dirs) {
+  const bool root = ::geteuid() == 0;
+  const char* xdg = std::getenv("XDG_CONFIG_HOME");
+  const std::filesystem::path own =
+      xdg != nullptr && *xdg == '/' ? std::filesystem::path(xdg) : person_home() / ".config";
+  return {dirs, std::filesystem::read_symlink("/proc/self/exe"), root ? std::filesystem::path("/etc") : own, root};
+}
+
 std::filesystem::path person_home() {
   const char* home = std::getenv("HOME");
   if (home != nullptr && *home == '/') {

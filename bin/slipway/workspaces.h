@@ -4,6 +4,7 @@
 #include <string>
 
 #include "workspace/inspect.h"
+#include "workspace/unit.h"
 
 namespace slip::cli {
 
@@ -19,6 +20,9 @@ std::string state_text(const workspace::View& view);
 
 /// One sentence on what was installed by hand and how to keep it; empty when there is nothing.
 std::string drift_text(const workspace::View& view);
+
+/// Where this user's systemd units lie, and what they start.
+workspace::UnitInput unit_input(const os::HostDirs& dirs);
 
 /// $HOME, or what the user data base says.
 std::filesystem::path person_home();

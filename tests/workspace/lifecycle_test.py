@@ -136,6 +136,21 @@ class Lifecycle(workspace.Case):
         self.assertGreaterEqual(view["usage"]["pids"], 2)
         self.assertRegex(self.slipway("ps", cwd=self.folder).out, r"small +running +[\d.]+ MB of 536.9 MB +\d+ of 200 +ssh :\d+")
 
+    def test_systemd_can_start_it(self):
+        """What a unit runs: the monitor in the foreground, which says when it is ready and ends well on TERM."""
+        port = self.up()["ssh"]["port"]
+        self.slipway("down", cwd=self.folder)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.bind(str(self.dir / "notify"))
+            told.settimeout(30)
+            monitor = subprocess.Popen([support.SLIPWAY, "monitor", "small"], env={**self.env, "NOTIFY_SOCKET": str(self.dir / "notify")})
+            self.addCleanup(lambda: (monitor.kill(), monitor.wait()))
+            self.assertEqual(told.recv(100), b"READY=1")
+        wait_for(lambda: self.view()["state"] == "running" and can_connect(port))
+        monitor.terminate()
+        self.assertEqual(monitor.wait(timeout=30), 0)
+        self.assertEqual(self.view()["state"], "stopped")
+
     def test_commands_before_up_and_after_down_say_what_to_do(self):
         nothing = self.slipway("exec", "--", "true", cwd=self.folder, status=1)
         self.assertIn("hint: slipway up", nothing.err)
