@@ -20,7 +20,8 @@ class Monitor final : public Command {
   void declare(Options& o) override {
     o.about("Runs a workspace until it ends. `slipway up` starts this by itself.");
     o.arg("NAME", name_, "the workspace").required();
-    o.arg("READY_FD", ready_, "descriptor to write one byte to once it runs").fallback("systemd is told, where it asks");
+    o.arg("READY_FD", ready_, "descriptor to write one byte to once it runs")
+        .fallback("systemd is told, where it asks");
     o.example("slipway monitor tf29-dev 3", "what `slipway up` runs in the background");
     o.example("slipway logs tf29-dev", "see what happens inside");
   }

@@ -38,8 +38,10 @@ class Up final : public Command {
   void declare(Options& o) override {
     o.about(
         "Starts the workspace of a project, building its image first where that is needed: Jupyter behind a token and "
-        "SSH with keys, on ports of 127.0.0.1, as an ordinary user without capabilities on a read-only system. The home "
-        "is kept, and so is what `pip install` adds, until the image changes. A workspace that runs already as asked is "
+        "SSH with keys, on ports of 127.0.0.1, as an ordinary user without capabilities on a read-only system. The "
+        "home "
+        "is kept, and so is what `pip install` adds, until the image changes. A workspace that runs already as asked "
+        "is "
         "left alone; one whose image or settings have changed is started anew.\n\n"
         "With the reference of an image in place of a folder no checkout is needed: services come from the image.");
     o.arg("DIR|REF", target_, "a project's folder, or an image").file();

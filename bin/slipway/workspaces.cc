@@ -59,34 +59,32 @@ Json to_json(const workspace::View& view, const workspace::Folder& folder) {
                         {"url", url.empty() ? Json(nullptr) : Json(url)},
                         {"port", port_of(s.name)}});
   }
-  Json json = {{"name", r.name},
-               {"image", r.image},
-               {"project", r.project.empty() ? Json(nullptr) : Json(r.project.string())},
-               {"state", view.state},
-               {"reason", view.reason.empty() ? Json(nullptr) : Json(view.reason)},
-               {"drift", {{"added", view.drift.added}, {"removed", view.drift.removed}}},
-               {"services", services},
-               {"home", folder.home().string()},
-               {"pid", view.init == 0 ? Json(nullptr) : Json(view.init)},
-               {"usage",
-                {{"memory_bytes", view.usage.memory_bytes},
-                 {"pids", view.usage.pids},
-                 {"cpu_seconds", view.usage.cpu_seconds}}},
-               {"limits",
-                {{"memory_bytes", r.limits.memory_bytes ? Json(*r.limits.memory_bytes) : Json(nullptr)},
-                 {"cpus", r.limits.cpus ? Json(*r.limits.cpus) : Json(nullptr)},
-                 {"pids", r.limits.pids ? Json(*r.limits.pids) : Json(nullptr)},
-                 {"unmet", view.unmet}}},
-               {"jupyter", nullptr},
-               {"ssh", nullptr}};
+  Json json = {
+      {"name", r.name},
+      {"image", r.image},
+      {"project", r.project.empty() ? Json(nullptr) : Json(r.project.string())},
+      {"state", view.state},
+      {"reason", view.reason.empty() ? Json(nullptr) : Json(view.reason)},
+      {"drift", {{"added", view.drift.added}, {"removed", view.drift.removed}}},
+      {"services", services},
+      {"home", folder.home().string()},
+      {"pid", view.init == 0 ? Json(nullptr) : Json(view.init)},
+      {"usage",
+       {{"memory_bytes", view.usage.memory_bytes}, {"pids", view.usage.pids}, {"cpu_seconds", view.usage.cpu_seconds}}},
+      {"limits",
+       {{"memory_bytes", r.limits.memory_bytes ? Json(*r.limits.memory_bytes) : Json(nullptr)},
+        {"cpus", r.limits.cpus ? Json(*r.limits.cpus) : Json(nullptr)},
+        {"pids", r.limits.pids ? Json(*r.limits.pids) : Json(nullptr)},
+        {"unmet", view.unmet}}},
+      {"jupyter", nullptr},
+      {"ssh", nullptr}};
   if (r.jupyter) {
-    json["jupyter"] = {{"url", workspace::url_of(r, "jupyter")}, {"token_file", (folder.keys() / "jupyter_token").string()}};
+    json["jupyter"] = {{"url", workspace::url_of(r, "jupyter")},
+                       {"token_file", (folder.keys() / "jupyter_token").string()}};
   }
   if (r.ssh) {
-    json["ssh"] = {{"host", "127.0.0.1"},
-                   {"port", port_of("ssh")},
-                   {"user", r.user},
-                   {"config", folder.ssh_config().string()}};
+    json["ssh"] = {
+        {"host", "127.0.0.1"}, {"port", port_of("ssh")}, {"user", r.user}, {"config", folder.ssh_config().string()}};
   }
   return json;
 }
@@ -104,9 +102,10 @@ std::string drift_text(const workspace::View& view) {
     parts.push_back("removed " + join(view.drift.removed, ", "));
   }
   return parts.empty() ? std::string()
-                       : format("{} was changed by hand: {}. To keep it, write it under requirements in slipway.yaml "
-                                "and run `slipway lock`",
-                                view.record.name, join(parts, "; "));
+                       : format(
+                             "{} was changed by hand: {}. To keep it, write it under requirements in slipway.yaml "
+                             "and run `slipway lock`",
+                             view.record.name, join(parts, "; "));
 }
 
 workspace::UnitInput unit_input(const os::HostDirs& dirs) {

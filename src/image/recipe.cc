@@ -44,12 +44,8 @@ struct Describe {
             {"python", r.python}, {"prefix", r.prefix}, {"env", Json(r.env)}, {"configured", r.configured.hex()}};
   }
   Json operator()(const NbextensionsRecipe& r) const {
-    return {{"kind", "nbextensions"},
-            {"format", 3},  // to be raised with what image/steps.cc does for it
-            {"epoch", r.epoch},
-            {"prefix", r.prefix},
-            {"enabled", Json(r.enabled)},
-            {"below", r.below.hex()}};
+    return {{"kind", "nbextensions"}, {"format", 3},  // to be raised with what image/steps.cc does for it
+            {"epoch", r.epoch},       {"prefix", r.prefix}, {"enabled", Json(r.enabled)}, {"below", r.below.hex()}};
   }
   Json operator()(const RunRecipe& r) const {
     return {{"kind", "run"},      {"epoch", r.epoch}, {"command", r.command},  {"network", r.network},

@@ -12,7 +12,8 @@ using codec::Json;
 
 /// Sourced by both start scripts: $keys, and $private, a folder of our own that can be written to. Under an engine with
 /// a read-only root and any uid that may be no more than /dev/shm.
-constexpr const char* kCommon = R"text(# For the start scripts of services: sets keys, private, and a HOME that can be written to.
+constexpr const char* kCommon =
+    R"text(# For the start scripts of services: sets keys, private, and a HOME that can be written to.
 umask 077
 keys=${SLIPWAY_KEYS:-/run/slipway/keys}
 uid=$(id -u)
@@ -52,7 +53,8 @@ umask 022
 exec jupyter @COMMAND@ --config=/etc/slipway/jupyter_config.py
 )text";
 
-constexpr const char* kJupyterConfig = R"text(# Jupyter as slipway starts it. The token comes from a file: it is in no argument, variable or log.
+constexpr const char* kJupyterConfig =
+    R"text(# Jupyter as slipway starts it. The token comes from a file: it is in no argument, variable or log.
 import json
 import os
 import sys
@@ -222,7 +224,8 @@ std::optional<TextsRecipe> services_recipe(const spec::Spec& spec, std::int64_t 
     const std::string port = format("{}", kJupyterPort);
     const char* command = spec.services.jupyter->lab ? "lab" : "notebook";
     recipe.files.push_back({"usr/lib/slipway/start-jupyter", 0755, filled(kStartJupyter, "@COMMAND@", command)});
-    recipe.files.push_back({"etc/slipway/jupyter_config.py", 0644, filled(filled(kJupyterConfig, "@PORT@", port), "@COMMAND@", command)});
+    recipe.files.push_back(
+        {"etc/slipway/jupyter_config.py", 0644, filled(filled(kJupyterConfig, "@PORT@", port), "@COMMAND@", command)});
     services.push_back(service("jupyter", "/usr/lib/slipway/start-jupyter", kJupyterPort));
   }
   if (spec.services.ssh) {

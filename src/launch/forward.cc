@@ -21,8 +21,9 @@ sockaddr_in loopback(std::uint16_t port) {
 }
 
 os::Fd make_socket(int flags) {
-  return os::Fd(static_cast<int>(
-      os::call([flags] { return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0); }).or_throw("make a socket")));
+  return os::Fd(static_cast<int>(os::call([flags] {
+                                   return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+                                 }).or_throw("make a socket")));
 }
 
 /// Accepts one connection of the host and starts its twin inside; both are joined once that is connected.
@@ -59,8 +60,9 @@ os::Fd listen_on_loopback(std::uint16_t port) {
 std::uint16_t port_of(const os::Fd& listener) {
   sockaddr_in address{};
   socklen_t length = sizeof address;
-  os::call([&] { return ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length); })
-      .or_throw("ask a socket for its port");
+  os::call([&] {
+    return ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &length);
+  }).or_throw("ask a socket for its port");
   return ntohs(address.sin_port);
 }
 

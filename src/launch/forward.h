@@ -10,8 +10,8 @@
 #include "os/process.h"
 
 /// Ports between the host and a network namespace that has only lo: no tun device, no privilege beyond our own
-/// namespaces. A listening socket belongs for ever to the namespace it was made in, whoever accepts from it; that is the
-/// whole trick.
+/// namespaces. A listening socket belongs for ever to the namespace it was made in, whoever accepts from it; that is
+/// the whole trick.
 namespace slip::launch {
 
 /// A TCP socket that listens on 127.0.0.1 of our network namespace; port 0: any free one.
@@ -27,8 +27,8 @@ struct Forward {
 };
 
 /// Carries connections of the listeners into the network namespace of `target`, in a process of its own that has left
-/// the caller's namespace, has no capability and dies with the caller's thread. The listeners stay the caller's too: when
-/// that process is killed, who connects waits for the next one.
+/// the caller's namespace, has no capability and dies with the caller's thread. The listeners stay the caller's too:
+/// when that process is killed, who connects waits for the next one.
 os::Child start_forwarder(const std::vector<Forward>& forwards, pid_t target, const HostId& id);
 
 /// What the outbound gateway lets through and whom it asks.

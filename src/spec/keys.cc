@@ -97,7 +97,8 @@ constexpr std::array kTop = {
         {},
         kResources},
     Key{"network", Shape::Text,
-        "What a running workspace reaches: `outbound` lets programs out through an HTTP proxy of slipway's (never to the "
+        "What a running workspace reaches: `outbound` lets programs out through an HTTP proxy of slipway's (never to "
+        "the "
         "host itself), `none` keeps everything inside. Published ports work with both.",
         "outbound", "network: none", "^(outbound|none)$"},
     Key{"run",

@@ -97,7 +97,8 @@ void write_ssh(const Record& record, const Folder& folder, const HostFiles& host
 }
 
 void write_pip(const Folder& folder, const HostFiles& host) {
-  std::string text = "# Written by slipway: what pip asks inside the workspace.\n[global]\ndisable-pip-version-check = true\n";
+  std::string text =
+      "# Written by slipway: what pip asks inside the workspace.\n[global]\ndisable-pip-version-check = true\n";
   // Named, so that it also serves an index at the host's own loopback address.
   text += format("proxy = http://127.0.0.1:{}\n", kOutboundPort);
   if (!host.index.empty()) {

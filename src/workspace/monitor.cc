@@ -216,9 +216,9 @@ std::optional<Status> load_status(const Folder& folder) {
 }
 
 void save_status(const Folder& folder, const Status& s) {
-  const Json json = {{"monitor", s.monitor},         {"init", s.init},     {"started", s.started},
-                     {"running", s.running},         {"reason", s.reason}, {"exit_status", s.exit_status},
-                     {"unmet", s.unmet},             {"cgroups", s.cgroups}};
+  const Json json = {{"monitor", s.monitor}, {"init", s.init},      {"started", s.started},
+                     {"running", s.running}, {"reason", s.reason},  {"exit_status", s.exit_status},
+                     {"unmet", s.unmet},     {"cgroups", s.cgroups}};
   os::write_file(folder.status(), json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600);
 }
 

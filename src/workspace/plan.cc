@@ -33,7 +33,8 @@ void add_options(Record& record, const UpOptions& options) {
   for (const auto& [service, port] : options.ports) {
     const bool has = (service == "jupyter" && record.jupyter) || (service == "ssh" && record.ssh);
     if (!has) {
-      throw Error(ErrorKind::Usage, "workspace `{}` has no service `{}` that a port could be for", record.name, service);
+      throw Error(ErrorKind::Usage, "workspace `{}` has no service `{}` that a port could be for", record.name,
+                  service);
     }
   }
   record.ports = options.ports;
@@ -112,8 +113,7 @@ launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path&
 
 Record record_of(const spec::Spec& spec, const std::filesystem::path& root, const UpOptions& options) {
   Record record;
-  record.name = !options.name.empty() ? options.name
-                                      : spec.name + (spec.variant.empty() ? "" : "-" + spec.variant);
+  record.name = !options.name.empty() ? options.name : spec.name + (spec.variant.empty() ? "" : "-" + spec.variant);
   record.image = record.name + ":latest";
   record.root = root.filename();
   record.project = spec.folder;

@@ -15,15 +15,15 @@ namespace slip::workspace {
 /// Where the way out listens inside, on 127.0.0.1: an HTTP proxy.
 inline constexpr std::uint16_t kOutboundPort = 3128;
 
-/// Everything that decides how a workspace runs, but secrets and what the host is like: enough to start it again after a
-/// reboot, with no checkout at hand. Lies as workspace.json in the workspace's folder.
+/// Everything that decides how a workspace runs, but secrets and what the host is like: enough to start it again after
+/// a reboot, with no checkout at hand. Lies as workspace.json in the workspace's folder.
 struct Record {
-  std::string name;                ///< "tf29-dev"
-  std::string image;               ///< reference, "tf29-dev:latest"
-  std::string digest;              ///< of the image's manifest, "sha256:…"; empty: not tagged
-  std::string root;                ///< store key of the merged root
-  std::filesystem::path project;   ///< folder of the spec; empty: started from an image alone
-  std::string user;                ///< name of the workspace user
+  std::string name;               ///< "tf29-dev"
+  std::string image;              ///< reference, "tf29-dev:latest"
+  std::string digest;             ///< of the image's manifest, "sha256:…"; empty: not tagged
+  std::string root;               ///< store key of the merged root
+  std::filesystem::path project;  ///< folder of the spec; empty: started from an image alone
+  std::string user;               ///< name of the workspace user
   std::map<std::string, std::string> env;
   bool jupyter = false;
   bool ssh = false;
