@@ -115,6 +115,17 @@ Error with_log(Error error, const Folder& folder, const std::string& service) {
   return error.add_hint(format("slipway logs --service {} {}", service, folder.path.filename().string()));
 }
 
+/// Who wrote last: the one to look at when a workspace ended before it could be asked for its services.
+std::string last_speaker(const Folder& folder) {
+  std::string name;
+  JournalReader(folder.log()).read([&](std::string_view line) {
+    if (const auto text = line_of(line); text && text->stream != "event") {
+      name = text->service;
+    }
+  });
+  return name;
+}
+
 void wait_for_services(const Record& record, const Folder& folder, std::chrono::seconds patience) {
   std::vector<ServiceState> services;
   const bool ready = wait_until(patience, [&] {
@@ -133,8 +144,9 @@ void wait_for_services(const Record& record, const Folder& folder, std::chrono::
     Error error(ErrorKind::Unavailable, "workspace `{}` ended: {}", record.name,
                 status && !status->reason.empty() ? status->reason : "its monitor was killed");
     const auto blamed = std::find_if_not(services.begin(), services.end(), is_well);
-    throw blamed == services.end() ? error.add_hint(format("slipway logs {}", record.name))
-                                   : with_log(std::move(error), folder, blamed->name);
+    const std::string name = blamed == services.end() ? last_speaker(folder) : blamed->name;
+    throw name.empty() ? error.add_hint(format("slipway logs {}", record.name))
+                       : with_log(std::move(error), folder, name);
   }
   if (!ready) {
     const auto slow = std::find_if_not(services.begin(), services.end(), is_well);
