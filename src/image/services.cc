@@ -128,6 +128,12 @@ constexpr const char* kStartSsh = R"text(#!/bin/sh
 # Starts sshd as whoever we are, with the host key of /run/slipway/keys, or with one made here.
 set -eu
 . /usr/lib/slipway/common.sh
+# Another uid, as engines give with --user (podman adds an account of its own for it): ssh-keygen and sshd must
+# find @USER@ all the same.
+if [ "$(id -u @USER@ 2>/dev/null)" != "$uid" ]; then
+  { echo "@USER@:x:$uid:$(id -g)::$HOME:/bin/bash"; grep -v '^@USER@:' /etc/passwd; } >"$private/passwd"
+  export LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD="$private/passwd" NSS_WRAPPER_GROUP=/etc/group
+fi
 host_key=$keys/ssh_host_ed25519_key
 if [ ! -O "$host_key" ] || [ "$(stat -c %a "$host_key")" != 600 ]; then
   copy=$private/ssh_host_ed25519_key
@@ -138,11 +144,6 @@ if [ ! -O "$host_key" ] || [ "$(stat -c %a "$host_key")" != 600 ]; then
     echo "SSH's host key, made for this container: $(ssh-keygen -l -f "$copy")"
   fi
   host_key=$copy
-fi
-# Another uid, as engines give with --user (podman adds an account of its own for it): sshd must find @USER@ all the same.
-if [ "$(id -u @USER@ 2>/dev/null)" != "$uid" ]; then
-  { echo "@USER@:x:$uid:$(id -g)::$HOME:/bin/bash"; grep -v '^@USER@:' /etc/passwd; } >"$private/passwd"
-  export LD_PRELOAD=libnss_wrapper.so NSS_WRAPPER_PASSWD="$private/passwd" NSS_WRAPPER_GROUP=/etc/group
 fi
 # sshd starts sessions with an empty environment; the image's and the engine's variables go into its configuration.
 {

@@ -2,8 +2,6 @@
 
 import shutil
 import tempfile
-import urllib.error
-import urllib.request
 
 import workspace
 from workspace import free_port, json, os, pathlib, re, subprocess, support, wait_for
@@ -15,64 +13,71 @@ apt: [procps]
 services: {jupyter: {}, ssh: {}}
 env: {GREETING: "hello there"}
 """
-# Without CAP_SYS_RESOURCE podman cannot raise what it raises by default.
-LIMITS = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+# Run on either side of a network namespace: prints the status of a request.
+REQUEST = """
+import sys, urllib.error, urllib.request
+try:
+    request = urllib.request.Request(sys.argv[1], headers=dict([sys.argv[2].split(": ", 1)]) if len(sys.argv) > 2 else {})
+    print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10).status)
+except urllib.error.HTTPError as e:
+    print(e.code)
+except OSError:
+    print(0)
+"""
 
 
-class Podman(support.Case):
-    """With storage of its own, so that nothing is left."""
+class Engine(support.Case):
+    """What every engine must show. `engine` is its command line, `enter` leads to where its ports are published."""
+
+    engine = []
+    enter = []
+    limits = []
 
     @classmethod
     def setUpClass(cls):
+        if cls is Engine:
+            raise support.unittest.SkipTest("engines are below")
         if os.geteuid() != 0:
             raise support.unittest.SkipTest("needs root to run containers without subordinate ids")
-        for tool in ("podman", "runc"):
+        for tool in cls.tools:
             if shutil.which(tool) is None:
                 raise support.unittest.SkipTest(f"not installed: {tool}")
         cls.shared = pathlib.Path(tempfile.mkdtemp(prefix="slipway-test-"))
         cls.addClassCleanup(support.remove_tree, cls.shared)
-        cls.podman = ["podman", "--root", str(cls.shared / "root"), "--runroot", str(cls.shared / "run"), "--runtime", "runc",
-                      "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
-        cls.addClassCleanup(lambda: subprocess.run([*cls.podman, "system", "reset", "--force"], capture_output=True))
         (cls.shared / "project").mkdir()
         (cls.shared / "project/slipway.yaml").write_text(SPEC)
         env = support.base_env(cls.shared)
-        for words in (["lock"], ["build", "--output", f"oci:{cls.shared}/layout:latest"]):
+        for words in (["lock"], ["build", "--output", cls.output.format(cls.shared)]):
             result = support.run(*words, cwd=cls.shared / "project", env=env)
             assert result.status == 0, result
-        support.checked("skopeo", "--insecure-policy", "copy", f"oci:{cls.shared}/layout:latest",
-                        f"containers-storage:[overlay@{cls.shared}/root+{cls.shared}/run]localhost/small:latest")
-        support.remove_tree(cls.shared / "layout")
         cls.keys = cls.shared / "keys"
         cls.keys.mkdir(mode=0o755)
         support.checked("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", cls.shared / "client")
         (cls.keys / "authorized_keys").write_text((cls.shared / "client.pub").read_text())
         os.chmod(cls.keys / "authorized_keys", 0o644)
+        cls.load()
 
     def start(self, *flags):
         """Runs the image as people do, on ports of its own; waits until both services answer."""
         self.jupyter, self.sshd = free_port(), free_port()
-        command = [*self.podman, "run", "-d", *LIMITS, "-p", f"127.0.0.1:{self.jupyter}:8888", "-p", f"127.0.0.1:{self.sshd}:2222", "-v",
-                   f"{self.keys}:/run/slipway/keys:ro", *flags, "localhost/small:latest"]
+        command = [*self.engine, "run", "-d", *self.limits, "-p", f"127.0.0.1:{self.jupyter}:8888", "-p", f"127.0.0.1:{self.sshd}:2222", "-v",
+                   f"{self.keys}:/run/slipway/keys:ro", *flags, self.image]
         self.id = support.checked(*command).decode().strip()
-        self.addCleanup(lambda: subprocess.run([*self.podman, "rm", "-f", "-t", "5", self.id], capture_output=True))
-        wait_for(lambda: self.status("api/status") == 403, 60)
-
-    def status(self, path, headers=None):
+        self.addCleanup(lambda: subprocess.run([*self.engine, "rm", "-f", self.id], capture_output=True))
         try:
-            request = urllib.request.Request(f"http://127.0.0.1:{self.jupyter}/{path}", headers=headers or {})
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as reply:
-                return reply.status
-        except urllib.error.HTTPError as e:
-            return e.code
-        except OSError:
-            return 0
+            wait_for(lambda: self.status("api/status") == 403, 60)
+        except AssertionError:
+            raise AssertionError(f"Jupyter does not answer:\n{self.log()[-3000:]}") from None
+
+    def status(self, path, header=None):
+        words = [*self.enter, "python3", "-c", REQUEST, f"http://127.0.0.1:{self.jupyter}/{path}", *([header] if header else [])]
+        return int(support.checked(*words))
 
     def inside(self, *command):
-        return support.checked(*self.podman, "exec", self.id, *command).decode()
+        return support.checked(*self.engine, "exec", self.id, *command).decode()
 
     def log(self):
-        done = subprocess.run([*self.podman, "logs", self.id], capture_output=True, check=True)
+        done = subprocess.run([*self.engine, "logs", self.id], capture_output=True, check=True)
         return (done.stdout + done.stderr).decode()
 
     def check(self, uid):
@@ -84,9 +89,9 @@ class Podman(support.Case):
         self.assertRegex(hint, r"docker exec \w+ cat /\S+jupyter_token")
         token = self.inside("cat", path).strip()
         self.assertNotIn(token, self.log())
-        self.assertEqual(self.status("api/status", {"Authorization": "token wrong"}), 403)
-        self.assertEqual(self.status("api/status", {"Authorization": f"token {token}"}), 200)
-        ssh = ["ssh", "-F", "/dev/null", "-p", str(self.sshd), "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.dir}/known", "-o",
+        self.assertEqual(self.status("api/status", "Authorization: token wrong"), 403)
+        self.assertEqual(self.status("api/status", f"Authorization: token {token}"), 200)
+        ssh = [*self.enter, "ssh", "-F", "/dev/null", "-p", str(self.sshd), "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.dir}/known", "-o",
                "BatchMode=yes", "-o", "IdentitiesOnly=yes"]
         said = support.checked(*ssh, "-i", self.shared / "client", "dev@127.0.0.1", "id -u; echo $GREETING; python -c 'import notebook; print(notebook.__name__)'",
                                timeout=120)
@@ -97,7 +102,8 @@ class Podman(support.Case):
     def test_as_it_is_root(self):
         self.start()
         self.check(1000)
-        config = json.loads(support.checked(*self.podman, "image", "inspect", "localhost/small:latest"))[0]["Config"]
+        config = json.loads(support.checked(*self.engine, "image", "inspect", self.image))[0]["Config"]
+        self.assertTrue(config.get("Healthcheck") or self.engine[0] == "podman", "OCI images have no place for it")
         self.assertEqual(set(config["ExposedPorts"]), {"8888/tcp", "2222/tcp"})
         self.assertEqual(config["Entrypoint"], ["/usr/lib/slipway/slipway-init"])
         self.assertIn("dev.slipway.spec", config["Labels"])
@@ -110,15 +116,65 @@ class Podman(support.Case):
         status = self.inside("cat", "/proc/1/status")
         self.assertRegex(status, r"CapEff:\s+0+\n")
         self.assertRegex(status, r"NoNewPrivs:\s+1\n")
-        self.assertIn("Read-only file system", subprocess.run([*self.podman, "exec", self.id, "touch", "/usr/x"], capture_output=True).stderr.decode())
+        self.assertIn("Read-only file system", subprocess.run([*self.engine, "exec", self.id, "touch", "/usr/x"], capture_output=True).stderr.decode())
 
     def test_health_and_stop_root(self):
         self.start()
-        wait_for(lambda: subprocess.run([*self.podman, "exec", self.id, "/usr/lib/slipway/slipway-init", "--health"]).returncode == 0, 30)
-        support.checked(*self.podman, "stop", "-t", "15", self.id)
-        state = json.loads(support.checked(*self.podman, "inspect", self.id))[0]["State"]
+        wait_for(lambda: subprocess.run([*self.engine, "exec", self.id, "/usr/lib/slipway/slipway-init", "--health"]).returncode == 0, 30)
+        support.checked(*self.engine, "stop", "-t", "15", self.id)
+        state = json.loads(support.checked(*self.engine, "inspect", self.id))[0]["State"]
         self.assertEqual(state["ExitCode"], 143 if state["ExitCode"] else 0)
         self.assertTrue(re.search(r'"event":"exit"', self.log()))
+
+
+class Podman(Engine):
+    tools = ("podman", "runc", "skopeo")
+    output = "oci:{}/layout:latest"
+    image = "localhost/small:latest"
+    # Without CAP_SYS_RESOURCE podman cannot raise what it raises by default.
+    limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
+
+    @classmethod
+    def load(cls):
+        """With storage of its own, so that nothing is left."""
+        cls.engine = ["podman", "--root", str(cls.shared / "root"), "--runroot", str(cls.shared / "run"), "--runtime", "runc",
+                      "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
+        cls.addClassCleanup(lambda: subprocess.run([*cls.engine, "system", "reset", "--force"], capture_output=True))
+        support.checked("skopeo", "--insecure-policy", "copy", f"oci:{cls.shared}/layout:latest",
+                        f"containers-storage:[overlay@{cls.shared}/root+{cls.shared}/run]{cls.image}")
+
+
+def remove_groups(groups):
+    """dockerd leaves its own behind."""
+    for group in groups:
+        if group.exists():
+            group.rmdir()
+
+
+class Docker(Engine):
+    """A docker daemon of the test's own, in a network namespace of its own: the host's bridges and rules stay as they are."""
+
+    tools = ("dockerd", "docker", "iptables", "nsenter")
+    output = "docker-archive:{}/small.tar"
+    image = "small:latest"
+
+    @classmethod
+    def load(cls):
+        groups = [path / "docker" for path in pathlib.Path("/sys/fs/cgroup").iterdir() if path.is_dir()]
+        cls.addClassCleanup(remove_groups, [group for group in groups if not group.exists()])
+        holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up; exec sleep 1000"])
+        cls.addClassCleanup(lambda: (holder.kill(), holder.wait()))
+        wait_for(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
+        cls.enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+        folder = cls.shared / "docker"
+        folder.mkdir()
+        (folder / "daemon.json").write_text(json.dumps({"data-root": f"{folder}/data", "exec-root": f"{folder}/exec", "pidfile": f"{folder}/pid"}))
+        log = open(folder / "log", "wb")
+        daemon = subprocess.Popen([*cls.enter, "dockerd", "--config-file", f"{folder}/daemon.json", "-H", f"unix://{folder}/sock"], stdout=log, stderr=log)
+        cls.addClassCleanup(lambda: (daemon.terminate(), daemon.wait(timeout=60), log.close()))
+        cls.engine = ["docker", "-H", f"unix://{folder}/sock"]
+        wait_for(lambda: subprocess.run([*cls.engine, "version"], capture_output=True).returncode == 0, 60)
+        support.checked(*cls.engine, "load", "-i", cls.shared / "small.tar")
 
 
 if __name__ == "__main__":
