@@ -43,9 +43,18 @@ std::vector<Response> Client::get_all(std::span<const std::string> urls,
 }
 
 void Client::download(std::span<const Download> files, TaskId parent) {
+  std::uint64_t total = 0;
+  bool known = true;
+  for (const Download& file : files) {
+    total += file.size.value_or(0);
+    known = known && file.size.has_value();
+  }
+  constexpr std::uint64_t kWorthABar = 1U << 20;
+  Together together(state_->events, parent, known && total >= kWorthABar ? total : 0);
   std::vector<std::unique_ptr<Transfer>> transfers;
   for (const Download& file : files) {
-    transfers.push_back(std::make_unique<FileTransfer>(state_->options, state_->backoff, state_->events, parent, file));
+    transfers.push_back(
+        std::make_unique<FileTransfer>(state_->options, state_->backoff, state_->events, parent, together, file));
   }
   state_->engine.run(transfers, false);
 }

@@ -27,6 +27,26 @@ TEST_F(DownloadTest, DownloadsAndReportsProgress) {
   EXPECT_EQ(std::pair(std::uint64_t{700'000}, std::uint64_t{700'000}), events_.last);
 }
 
+/// A file that must be fetched again, from another mirror, gives back what it had counted.
+TEST_F(DownloadTest, TheTaskOfSeveralFilesCountsThemTogether) {
+  const std::string body = noise(700'000);
+  std::string wrong = body;
+  wrong[699'999] ^= 1;
+  server_.on("/a", answer(200, body));
+  server_.on("/b", answer(200, wrong));
+  server_.on("/c", answer(200, body));
+  std::vector<Download> files = {file({server_.url("/a")}, body), file({server_.url("/b"), server_.url("/c")}, body)};
+  files[1].target += "-b";
+  constexpr TaskId kParent = 99;
+  client().download(files, kParent);
+  const auto& heard = events_.by_task[kParent];
+  ASSERT_FALSE(heard.empty());
+  EXPECT_EQ(heard.back(), std::pair(std::uint64_t{1'400'000}, std::uint64_t{1'400'000}));
+  for (const auto& [done, total] : heard) {
+    EXPECT_LE(done, total);
+  }
+}
+
 TEST_F(DownloadTest, DownloadsAnEmptyFile) {
   server_.on("/f", answer(200, ""));
   download(file({server_.url("/f")}, ""));

@@ -47,12 +47,13 @@ std::string validator_of(const Head& head) {
 
 }  // namespace
 
-FileTransfer::FileTransfer(const Options& options, Backoff& backoff, Events& events, TaskId parent,
+FileTransfer::FileTransfer(const Options& options, Backoff& backoff, Events& events, TaskId parent, Together& together,
                            const Download& file)
     : options_(options),
       backoff_(backoff),
       events_(events),
       parent_(parent),
+      together_(together),
       file_(file),
       part_path_(file.target.string() + ".part"),
       want_(file.size) {
@@ -293,6 +294,8 @@ void FileTransfer::tell_progress(bool always) {
   if (task_ && (always || part_->size() >= told_ + kProgressStep)) {
     told_ = part_->size();
     task_->progress(told_, want_.value_or(0));
+    together_.moved(counted_, told_);
+    counted_ = told_;
   }
 }
 

@@ -7,10 +7,31 @@
 
 namespace slip::http {
 
+/// What several downloads have got together: the bar of the task that they belong to.
+class Together {
+ public:
+  /// @param total  bytes in all; 0: not known, or too few to be worth a bar
+  Together(Events& events, TaskId task, std::uint64_t total) : events_(events), task_(task), total_(total) {}
+  /// One download has `now` bytes where it had `before`.
+  void moved(std::uint64_t before, std::uint64_t now) {
+    done_ += now - before;  // unsigned arithmetic: a restart takes away what it had
+    if (task_ != kNoTask && total_ > 0) {
+      events_.progress(task_, done_, total_);
+    }
+  }
+
+ private:
+  Events& events_;
+  TaskId task_;
+  std::uint64_t total_;
+  std::uint64_t done_ = 0;
+};
+
 /// One Download: resumes, changes mirrors, verifies, renames.
 class FileTransfer final : public Transfer {
  public:
-  FileTransfer(const Options& options, Backoff& backoff, Events& events, TaskId parent, const Download& file);
+  FileTransfer(const Options& options, Backoff& backoff, Events& events, TaskId parent, Together& together,
+               const Download& file);
   /// Takes an empty .part file away.
   ~FileTransfer() override;
 
@@ -39,6 +60,7 @@ class FileTransfer final : public Transfer {
   Backoff& backoff_;
   Events& events_;
   TaskId parent_;
+  Together& together_;
   const Download& file_;
   std::filesystem::path part_path_;
   std::unique_ptr<Task> task_;
@@ -51,6 +73,7 @@ class FileTransfer final : public Transfer {
   unsigned wrong_ = 0;            ///< answers whose bytes were the wrong ones
   std::uint64_t asked_from_ = 0;  ///< where this try's range starts
   std::uint64_t told_ = 0;
+  std::uint64_t counted_ = 0;                ///< in together_
   std::optional<std::uint64_t> want_;        ///< whole size: the caller's, else the server's
   std::optional<std::uint64_t> wrong_size_;  ///< what the server offers instead
   bool mixed_ = false;                       ///< part_ holds bytes of an earlier run or another mirror

@@ -26,10 +26,14 @@ class Recorder final : public Events {
     lines.push_back(std::string(verb) + " " + std::string(what));
     return lines.size();
   }
-  void progress(TaskId, std::uint64_t done, std::uint64_t total) noexcept override { last = {done, total}; }
+  void progress(TaskId id, std::uint64_t done, std::uint64_t total) noexcept override {
+    last = {done, total};
+    by_task[id].emplace_back(done, total);
+  }
   void end(TaskId, bool ok) noexcept override { lines.emplace_back(ok ? "ok" : "not ok"); }
   std::vector<std::string> lines;
   std::pair<std::uint64_t, std::uint64_t> last;
+  std::map<TaskId, std::vector<std::pair<std::uint64_t, std::uint64_t>>> by_task;
 };
 
 /// `size` bytes that are the same on every run and compress badly.

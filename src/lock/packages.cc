@@ -46,16 +46,11 @@ void fetch(std::span<const Artifact> artifacts, const std::vector<std::string>& 
   if (jobs.empty()) {
     return;
   }
-  std::uint64_t total = 0;
-  for (const http::Download& job : jobs) {
-    total += job.size.value_or(0);
-  }
   Task task(context.events, "Downloading", counted(jobs.size(), "file"));
   context.http.download(jobs, task.id());
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     context.store.adopt_blob(jobs[i].target, digests[i]);
   }
-  task.progress(total, total);
   task.succeed();
 }
 

@@ -13,6 +13,7 @@ The fault file is JSON and is read anew for each request: path (an fnmatch patte
      "/pool/b.deb":      {"truncate": 1000, "times": 1},                 once: close after 1000 bytes of the body
      "/pool/c.deb":      {"wrong": true},                                one byte of the body differs
      "/dists/*":         {"delay": 0.5},                                 seconds before the answer
+     "/pool/g.deb":      {"rate": 1000000},                              bytes a second of the body
      "/simple/gone/":    {"status": 404},                                always
      "/pool/d.deb":      {"length": 10},                                 Content-Length that is not true
      "/pool/e.deb":      {"no_range": true},                             ignores Range
@@ -110,9 +111,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.close_connection = True
         self.end_headers()
         try:
-            self.wfile.write(body_sent)
+            self.send(body_sent, fault.get("rate"))
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
+
+    def send(self, body, rate):
+        if not rate:
+            self.wfile.write(body)
+            return
+        piece = max(1, int(rate / 20))
+        for begin in range(0, len(body), piece):
+            self.wfile.write(body[begin:begin + piece])
+            self.wfile.flush()
+            time.sleep(0.05)
 
     def plan(self, path, fault):
         """(status, fields, body) of the answer."""
