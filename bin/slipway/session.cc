@@ -49,6 +49,9 @@ void Session::close_store() {
 }
 
 void Session::print(std::string_view text) {
+  if (globals_.quiet > 1) {
+    return;  // -qq: nothing but the exit status
+  }
   std::string line(text);
   if (line.empty() || line.back() != '\n') {
     line += '\n';

@@ -5,6 +5,7 @@ import os
 import pathlib
 import subprocess
 import tarfile
+import tomllib
 import unittest
 
 import support
@@ -104,6 +105,44 @@ class Build(support.Case):
                            cwd=project, env=env, prefix=user.prefix())
         self.assertEqual(ran.out, "1000\n")
         self.assertEqual((project / "out/f").stat().st_uid, user.uid)
+
+    def test_same_digest_at_another_date(self):
+        """With the clock of slipway and of all it starts without a sandbox ten years ahead, and everything made anew."""
+        if not support.have("faketime"):
+            self.skipTest("faketime is not installed")
+        first = self.slipway("build", "--json", cwd=self.copy()).json()
+        store = self.dir / "dated-store"
+        (store / "blobs/sha256").mkdir(parents=True)
+        shared = pathlib.Path(self.env["SLIPWAY_STORE"]) / "blobs/sha256"
+        lock = tomllib.loads(self.lock)
+        for package in lock["deb"] + lock["wheel"] + lock["tool"]:
+            os.link(shared / package["sha256"], store / "blobs/sha256" / package["sha256"])
+        second = self.slipway("build", "--json", "--offline", cwd=self.copy("later"), env=support.base_env(self.home, store=store),
+                              prefix=["faketime", "-f", "+10y"]).json()
+        self.assertFalse(any(layer["reused"] for layer in second["layers"]))
+        self.assertEqual(second["digest"], first["digest"])
+
+    def test_a_run_step_that_fails_says_what_it_printed(self):
+        project = self.copy()
+        spec = SPEC.replace('run: ["', 'run: ["echo about to; curl http://127.0.0.1:9/ || ls /no/such/thing", "')
+        (project / "slipway.yaml").write_text(spec)
+        self.slipway("lock", cwd=project)
+        result = self.slipway("build", cwd=project, status=1)
+        self.assertIn("error: run step 1 `echo about to; ", result.err)
+        self.assertIn("Caused by: about to", result.err)
+        self.assertIn("cannot access '/no/such/thing'", result.err)
+        self.assertNotIn("small:latest", self.slipway("images", cwd=project, env=support.base_env(self.home, store=self.dir / "none")).out)
+
+    def test_what_cannot_be_imported_is_no_image(self):
+        project = self.copy()
+        (project / "slipway.yaml").write_text(SPEC + "import-check: [numpy, no_such_module]\n")
+        self.slipway("lock", cwd=project)
+        for _ in range(2):  # a failed check is no finished build: it is made again
+            result = self.slipway("build", "--tag", "unchecked", cwd=project, status=1)
+            self.assertIn("import check: 1 of 2 modules cannot be imported", result.err)
+            self.assertIn("`import no_such_module`: ModuleNotFoundError", " ".join(result.err.split()))
+        self.assertNotIn("unchecked:latest", self.slipway("images", cwd=project).out)
+        self.slipway("build", "--no-import-check", cwd=project)
 
     def test_after_gc_and_rm(self):
         env = support.base_env(self.home, store=self.dir / "own-store")

@@ -86,6 +86,29 @@ class Faults(support.Case):
         self.assertEqual(result.json()["digest"], first)
         self.assertEqual(self.slipway("build", "--json", cwd=project, env=env).json()["digest"], first)
 
+    def test_killed_at_each_step_with_the_downloads_there(self):
+        """Every fsync and rename from the first unpacked package to the image's name, one by one."""
+        project = self.locked()
+        first = self.slipway("build", "--json", cwd=project).json()["digest"]
+        store = self.dir / "store"
+        (store / "blobs/sha256").mkdir(parents=True)
+        for deb in tomllib.loads((project / "slipway.lock").read_text())["deb"]:
+            os.link(pathlib.Path(self.env["SLIPWAY_STORE"]) / "blobs/sha256" / deb["sha256"], store / "blobs/sha256" / deb["sha256"])
+        env = dict(self.env, SLIPWAY_STORE=str(store))
+        step = 1
+        while (result := support.run("build", "--json", cwd=project, env=dict(env, SLIPWAY_TEST_KILL_AT=str(step)))).status != 0:
+            self.assertEqual(result.status, -signal.SIGKILL, result)
+            for image in self.slipway("images", "--json", cwd=project, env=env).json():
+                self.assertEqual(image["digest"], first)
+                self.assertTrue((store / "blobs/sha256" / first.split(":")[1]).exists())
+            step += 1
+            self.assertLess(step, 300)
+        self.assertGreater(step, 10)  # what is done stays done, so a later run has fewer steps
+        self.assertEqual(result.json()["digest"], first)
+        self.assertEqual(self.slipway("run", "--", "jq", "--version", cwd=project, env=env).out[:3], "jq-")
+        self.slipway("gc", cwd=project, env=env)
+        self.assertEqual(self.slipway("build", "--json", cwd=project, env=env).json()["digest"], first)
+
     def test_interrupted(self):
         project = self.locked()
         env = dict(self.env, SLIPWAY_STORE=str(self.dir / "store"))
