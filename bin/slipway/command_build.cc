@@ -1,38 +1,16 @@
 #include <chrono>
+#include <nlohmann/json.hpp>
 
-#include "codec/json.h"
+#include "built.h"
 #include "command.h"
-#include "core/count.h"
 #include "core/error.h"
-#include "core/text.h"
 #include "image/build.h"
-#include "nlohmann/json.hpp"
 #include "options.h"
 #include "project.h"
 #include "session.h"
 
 namespace slip::cli {
 namespace {
-
-codec::Json record_of(const image::BuildResult& built, double seconds) {
-  codec::Json layers = codec::Json::array();
-  for (const image::Layer& layer : built.layers) {
-    layers.push_back({{"digest", layer.encoded.digest.text()},
-                      {"diff_id", layer.encoded.diff_id.text()},
-                      {"size", layer.encoded.size},
-                      {"size_unpacked", layer.encoded.size_unpacked},
-                      {"kind", image::kind_of(layer.plan.recipe)},
-                      {"name", layer.plan.name},
-                      {"reused", layer.reused},
-                      {"packages", codec::Json(layer.plan.packages)}});
-  }
-  return {{"digest", built.digest.text()},
-          {"reference", built.reference},
-          {"size", built.size},
-          {"size_unpacked", built.size_unpacked},
-          {"layers", layers},
-          {"seconds", seconds}};
-}
 
 class Build final : public Command {
  public:
@@ -65,12 +43,7 @@ class Build final : public Command {
       s.print(record_of(built, seconds).dump());
       return 0;
     }
-    std::size_t made = 0;
-    for (const image::Layer& layer : built.layers) {
-      made += layer.reused ? 0 : 1;
-    }
-    s.say(format("Built {} in {}: {} ({} new), {} compressed, {} unpacked", built.reference, human_seconds(seconds),
-                 counted(built.layers.size(), "layer"), made, human_size(built.size), human_size(built.size_unpacked)));
+    s.say(built_line("Built", built, seconds));
     s.print(built.digest.text());
     return 0;
   }

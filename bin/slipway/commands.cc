@@ -19,6 +19,7 @@ std::unique_ptr<Command> make_open();
 std::unique_ptr<Command> make_restart();
 std::unique_ptr<Command> make_passwd();
 std::unique_ptr<Command> make_ssh_config();
+std::unique_ptr<Command> make_ship();
 std::unique_ptr<Command> make_images();
 std::unique_ptr<Command> make_rm();
 std::unique_ptr<Command> make_gc();
@@ -48,6 +49,7 @@ constexpr std::array kCommands = {
     Entry{"images", Group::Share, "List the images of the store", make_images},
     Entry{"rm", Group::Share, "Take an image's name away", make_rm},
     Entry{"gc", Group::Share, "Free the disk space of what no image needs", make_gc},
+    Entry{"ship", Group::Deliver, "Make a slim image that serves a SavedModel", make_ship},
     Entry{"audit", Group::Inspect, "Check an image or a running workspace against the security list", make_audit},
     Entry{"config", Group::Inspect, "Show every setting and where its value came from", make_config},
     Entry{"completion", Group::Inspect, "Print the completion script for a shell", make_completion},

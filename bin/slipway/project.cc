@@ -46,17 +46,21 @@ Project open_project(const std::string& file, const std::string& variant) {
   return project;
 }
 
-image::InitProgram find_init() {
-  const char* given = std::getenv("SLIPWAY_INIT");
-  const fs::path path = given != nullptr && *given != '\0'
-                            ? fs::path(given)
-                            : fs::read_symlink("/proc/self/exe").parent_path() / "slipway-init";
+std::pair<fs::path, Digest> find_program(const char* name, const char* variable) {
+  const char* given = std::getenv(variable);
+  const fs::path path =
+      given != nullptr && *given != '\0' ? fs::path(given) : fs::read_symlink("/proc/self/exe").parent_path() / name;
   if (!fs::exists(path)) {
-    throw Error(ErrorKind::NotFound, "`{}`, which belongs into every image, is not beside slipway", path.string())
-        .add_hint("install slipway and slipway-init into the same folder (`make install` does)");
+    throw Error(ErrorKind::NotFound, "`{}`, which belongs into the image, is not beside slipway", path.string())
+        .add_hint(format("install slipway and {} into the same folder (`make install` does)", name));
   }
   const os::Mapping bytes(path);
   return {path, codec::sha256(bytes.bytes())};
+}
+
+image::InitProgram find_init() {
+  const auto [path, sha256] = find_program("slipway-init", "SLIPWAY_INIT");
+  return {path, sha256};
 }
 
 const lock::Lock& require_lock(const Project& project, const image::InitProgram& init) {

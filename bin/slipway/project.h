@@ -23,6 +23,9 @@ Project open_project(const std::string& file, const std::string& variant);
 
 /// The slipway-init that belongs to this program: beside it, as built or installed. SLIPWAY_INIT overrides.
 image::InitProgram find_init();
+/// Another program of slipway's, beside slipway or where the variable says, with its digest.
+/// @throws Error NotFound
+std::pair<std::filesystem::path, Digest> find_program(const char* name, const char* variable);
 
 /// The project's lock when it can be used as it is. @throws Error NotFound or Conflict with `slipway lock` as hint
 const lock::Lock& require_lock(const Project& project, const image::InitProgram& init);

@@ -17,7 +17,7 @@ using codec::Json;
 constexpr std::string_view kNotes = "image";
 
 /// The image's configuration: no clock, no host, no secret.
-oci::ImageConfig config_of(const spec::Spec& spec, const lock::Lock& lock, const std::vector<Layer>& layers) {
+oci::ImageConfig config_of(const spec::Spec& spec, const lock::Lock& lock) {
   oci::ImageConfig config;
   config.created = lock.snapshot;
   config.user = format("{}:{}", kUserId, kUserId);
@@ -43,13 +43,16 @@ oci::ImageConfig config_of(const spec::Spec& spec, const lock::Lock& lock, const
                    {"dev.slipway.spec", spec::to_json(spec)},
                    {"org.opencontainers.image.title", spec.name}};
   config.stop_signal = "SIGTERM";
+  return config;
+}
+
+void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers) {
   for (const Layer& layer : layers) {
     oci::History step;
-    step.created = lock.snapshot;
+    step.created = config.created;
     step.created_by = format("slipway {} {}", kind_of(layer.plan.recipe), layer.plan.name);
     config.history.push_back(std::move(step));
   }
-  return config;
 }
 
 std::vector<oci::LayerSource> sources_of(const std::vector<Layer>& layers, Engine& engine) {
@@ -105,28 +108,24 @@ oci::Reference reference_of(const spec::Spec& spec, const std::string& tag) {
 
 }  // namespace
 
-BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init, const BuildOptions& options,
-                  lock::Context& context) {
-  const oci::Reference reference = reference_of(spec, options.tag);
+BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
+                     const lock::Lock& lock, lock::Context& context) {
+  const oci::Reference reference = oci::Reference::parse(assembly.tag);
   std::vector<oci::Output> outputs;
-  for (const std::string& output : options.outputs) {
+  for (const std::string& output : assembly.outputs) {
     outputs.push_back(oci::Output::parse(output));
   }
-  const std::vector<LayerPlan> plan = plan_layers(spec, lock, init);
-  Engine engine(lock, plan, context);
   BuildResult result;
   result.reference = reference.text();
-  result.layers = engine.build();
+  result.layers = std::move(layers);
   result.unchanged = true;
   for (const Layer& layer : result.layers) {
     result.size += layer.encoded.size;
     result.size_unpacked += layer.encoded.size_unpacked;
     result.unchanged = result.unchanged && layer.reused;
   }
-  if (options.check_imports) {
-    check_imports(spec, lock, engine, context);
-  }
-  const oci::Image image = oci::make_image(config_of(spec, lock, result.layers), sources_of(result.layers, engine));
+  add_history(assembly.config, result.layers);
+  const oci::Image image = oci::make_image(std::move(assembly.config), sources_of(result.layers, engine));
   result.config = context.store.put_blob(image.config);
   result.digest = context.store.put_blob(image.manifest);
   note_image(result, engine, lock, plan, context.store);
@@ -137,6 +136,22 @@ BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProg
     task.succeed();
   }
   return result;
+}
+
+BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init, const BuildOptions& options,
+                  lock::Context& context) {
+  const oci::Reference reference = reference_of(spec, options.tag);
+  for (const std::string& output : options.outputs) {
+    oci::Output::parse(output);  // a word that is none is refused before the work
+  }
+  const std::vector<LayerPlan> plan = plan_layers(spec, lock, init);
+  Engine engine(lock, plan, context);
+  std::vector<Layer> layers = engine.build();
+  if (options.check_imports) {
+    check_imports(spec, lock, engine, context);
+  }
+  return assemble({config_of(spec, lock), reference.text(), options.outputs}, plan, std::move(layers), engine, lock,
+                  context);
 }
 
 std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "image/engine.h"
+#include "oci/types.h"
 #include "spec/spec.h"
 
 namespace slip::image {
@@ -28,6 +29,18 @@ struct BuildResult {
 /// @throws Error Conflict when the lock is stale; Invalid when an import fails
 BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init, const BuildOptions& options,
                   lock::Context& context);
+
+/// An image whose layers are made, on its way into the store.
+struct Assembly {
+  oci::ImageConfig config;           ///< without layers: history and diff_ids are added here
+  std::string tag;                   ///< "name:tag"
+  std::vector<std::string> outputs;  ///< as BuildOptions
+};
+
+/// Gives finished layers a configuration and a manifest, tags the image, notes for `run` and `gc` what it is made of,
+/// and writes the outputs. What `build` ends with; other kinds of images have recipes of their own before it.
+BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
+                     const lock::Lock& lock, lock::Context& context);
 
 /// The merged root of a locked spec's image, made when the store lacks it.
 std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,

@@ -13,6 +13,7 @@
 #include "core/parallel.h"
 #include "core/text.h"
 #include "image/captured.h"
+#include "image/parts.h"
 #include "image/steps.h"
 #include "image/system.h"
 #include "launch/ownership.h"
@@ -54,36 +55,12 @@ bool stands_on_root(const Recipe& recipe) {
 
 bool spliced(const Recipe& recipe) { return std::holds_alternative<WheelsRecipe>(recipe); }
 
-/// A copy of a host file in `scratch`, checked against its digest. The store must never hold links to what people edit.
-std::filesystem::path copied(const std::string& source, const Digest& sha256, std::uint32_t mode,
-                             const std::filesystem::path& scratch, const lock::Context& context) {
-  static std::atomic<std::size_t> count{0};
-  const std::filesystem::path target = scratch / format("file-{}", ++count);
-  const os::Fd from = os::open_read(source);
-  os::FdSource in(from.get(), source);
-  const os::Fd to(static_cast<int>(os::call([&] {
-                                     return ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-                                   }).or_throw("copy `{}`", source)));
-  os::FdSink out(to.get(), target.string());
-  codec::HashSink hash(&out);
-  copy_all(in, hash);
-  if (hash.finish() != sha256) {
-    throw Error(ErrorKind::Conflict, "`{}` was changed while the image was built", source)
-        .add_hint("run `slipway build` again");
-  }
-  os::call(::fchmod, to.get(), static_cast<mode_t>(mode)).or_throw("set the mode of `{}`", target.string());
-  if (::geteuid() == 0) {
-    os::call(::fchown, to.get(), static_cast<uid_t>(context.id.uid), static_cast<gid_t>(context.id.gid))
-        .or_throw("give `{}` to the sandbox", target.string());
-  }
-  return target;
-}
-
 Items files_items(const FilesRecipe& recipe, const std::filesystem::path& scratch, const lock::Context& context) {
   Items items;
   for (const ProjectFile& f : recipe.files) {
     LayerItem item;
-    item.entry = {f.path, FileType::Regular, f.mode, kUserId, kUserId, f.size, recipe.epoch, f.link, 0, 0, {}};
+    item.entry = {f.path, FileType::Regular, f.mode, recipe.owner, recipe.owner, f.size, recipe.epoch, f.link, 0, 0,
+                  {}};
     switch (f.kind) {
       case ProjectFile::Kind::File:
         item.content = codec::FileContent{copied(f.source, f.sha256, f.mode, scratch, context)};
@@ -231,6 +208,20 @@ struct Engine::State {
     if (const auto* texts = std::get_if<TextsRecipe>(&recipe)) {
       return texts_items(*texts);
     }
+    if (const auto* picked = std::get_if<PickRecipe>(&recipe)) {
+      lock::fetch_debs(picked->debs, context);
+      return picked_items(*picked, lock::unpack_debs(picked->debs, picked->suite, context));
+    }
+    if (const auto* extracted = std::get_if<ExtractRecipe>(&recipe)) {
+      lock::fetch_wheels({&extracted->wheel, 1}, context);
+      return captured(recipe, [&](const std::filesystem::path& scratch) {
+        return extracted_items(*extracted, context.store.blob_path(extracted->wheel.artifact.sha256), scratch, context);
+      });
+    }
+    if (const auto* programs = std::get_if<ProgramsRecipe>(&recipe)) {
+      return captured(recipe,
+                      [&](const std::filesystem::path& scratch) { return program_items(*programs, scratch, context); });
+    }
     return captured(recipe, [&](const std::filesystem::path& scratch) {
       const auto* files = std::get_if<FilesRecipe>(&recipe);
       return files != nullptr ? files_items(*files, scratch, context)
@@ -343,7 +334,8 @@ std::vector<Layer> Engine::build() {
   }
   for (const std::size_t i : alone) {
     if (std::holds_alternative<SystemRecipe>(s.plan[i].recipe) ||
-        std::holds_alternative<ConfigureRecipe>(s.plan[i].recipe)) {
+        std::holds_alternative<ConfigureRecipe>(s.plan[i].recipe) ||
+        std::holds_alternative<ExtractRecipe>(s.plan[i].recipe)) {
       s.get(i);
     }
   }
@@ -395,7 +387,8 @@ std::vector<std::string> Engine::tree_keys() const {
   std::vector<std::string> keys = {root_key(state_->plan)};
   for (const LayerPlan& layer : state_->plan) {
     if (!spliced(layer.recipe) && !std::holds_alternative<DebsRecipe>(layer.recipe) &&
-        !std::holds_alternative<SystemRecipe>(layer.recipe) && !std::holds_alternative<TextsRecipe>(layer.recipe)) {
+        !std::holds_alternative<SystemRecipe>(layer.recipe) && !std::holds_alternative<TextsRecipe>(layer.recipe) &&
+        !std::holds_alternative<PickRecipe>(layer.recipe)) {
       keys.push_back(captured_key(layer.recipe));
     }
   }

@@ -23,6 +23,14 @@ Json inputs(const std::vector<lock::Deb>& debs) {
   return list;
 }
 
+Json texts(const std::vector<TextsRecipe::File>& files) {
+  Json list = Json::array();
+  for (const TextsRecipe::File& f : files) {
+    list.push_back(format("{:o} {} {}", f.mode, codec::sha256(f.text).hex(), f.path));
+  }
+  return list;
+}
+
 struct Describe {
   Json operator()(const DebsRecipe& r) const {
     return {{"kind", "debs"}, {"suite", r.suite}, {"skeleton", r.skeleton}, {"debs", inputs(r.debs)}};
@@ -60,15 +68,32 @@ struct Describe {
         case ProjectFile::Kind::Link: list.push_back(format("link {} {}", f.path, f.link)); break;
       }
     }
-    return {{"kind", "files"}, {"epoch", r.epoch}, {"files", list}};
+    Json json = {{"kind", "files"}, {"epoch", r.epoch}, {"files", list}};
+    if (r.owner != FilesRecipe{}.owner) {
+      json["owner"] = r.owner;
+    }
+    return json;
   }
   Json operator()(const InitRecipe& r) const { return {{"kind", "init"}, {"sha256", r.sha256.hex()}}; }
   Json operator()(const TextsRecipe& r) const {
+    return {{"kind", "texts"}, {"epoch", r.epoch}, {"files", texts(r.files)}};
+  }
+  Json operator()(const PickRecipe& r) const {
+    return {{"kind", "picked"},       {"suite", r.suite},       {"epoch", r.epoch},
+            {"debs", inputs(r.debs)}, {"paths", Json(r.paths)}, {"texts", texts(r.texts)}};
+  }
+  Json operator()(const ExtractRecipe& r) const {
+    return {{"kind", "extracted"},
+            {"epoch", r.epoch},
+            {"wheel", r.wheel.name + " " + r.wheel.version + " " + r.wheel.artifact.sha256.hex()},
+            {"files", Json(r.files)}};
+  }
+  Json operator()(const ProgramsRecipe& r) const {
     Json list = Json::array();
-    for (const TextsRecipe::File& f : r.files) {
-      list.push_back(format("{:o} {} {}", f.mode, codec::sha256(f.text).hex(), f.path));
+    for (const ProgramsRecipe::Program& p : r.programs) {
+      list.push_back(format("{} {}{}", p.sha256.hex(), p.path, p.strip ? " stripped" : ""));
     }
-    return {{"kind", "texts"}, {"epoch", r.epoch}, {"files", list}};
+    return {{"kind", "programs"}, {"epoch", r.epoch}, {"programs", list}, {"texts", texts(r.texts)}};
   }
 };
 
@@ -78,7 +103,8 @@ Json to_json(const Recipe& recipe) { return std::visit(Describe{}, recipe); }
 
 std::string kind_of(const Recipe& recipe) {
   static constexpr std::array<const char*, std::variant_size_v<Recipe>> kNames = {
-      "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init", "texts"};
+      "debs",  "configure", "wheels", "system", "nbextensions", "run",
+      "files", "init",      "texts",  "picked", "extracted",    "programs"};
   return kNames[recipe.index()];
 }
 

@@ -80,6 +80,7 @@ struct ProjectFile {
 struct FilesRecipe {
   std::int64_t epoch = 0;
   std::vector<ProjectFile> files;
+  std::uint32_t owner = 1000;  ///< user and group inside: the workspace user, or 0
 };
 
 /// The process manager that every image starts with.
@@ -99,8 +100,38 @@ struct TextsRecipe {
   std::vector<File> files;
 };
 
+/// Chosen paths of Debian packages, on the root's skeleton, and texts of slipway's own: a system without the rest. No
+/// maintainer script runs, no package database is kept but the one among the texts.
+struct PickRecipe {
+  std::string suite;
+  std::int64_t epoch = 0;
+  std::vector<lock::Deb> debs;
+  std::vector<std::string> paths;  ///< files and links, sorted; each ships in exactly one of the packages
+  std::vector<TextsRecipe::File> texts;
+};
+
+/// Chosen files of one wheel, at places of their own; ELF files without what only linkers and debuggers read.
+struct ExtractRecipe {
+  std::int64_t epoch = 0;
+  lock::Wheel wheel;
+  std::map<std::string, std::string> files;  ///< path inside the image, no leading "/" → name in the wheel
+};
+
+/// Programs of slipway itself and the texts that they are started with.
+struct ProgramsRecipe {
+  struct Program {
+    std::string path;    ///< inside the image, no leading "/"
+    Digest sha256;       ///< of the program on this host
+    std::string source;  ///< where it lies; not part of the key
+    bool strip = false;  ///< leave out what only linkers and debuggers read
+  };
+  std::int64_t epoch = 0;
+  std::vector<Program> programs;
+  std::vector<TextsRecipe::File> texts;
+};
+
 using Recipe = std::variant<DebsRecipe, ConfigureRecipe, WheelsRecipe, SystemRecipe, NbextensionsRecipe, RunRecipe,
-                            FilesRecipe, InitRecipe, TextsRecipe>;
+                            FilesRecipe, InitRecipe, TextsRecipe, PickRecipe, ExtractRecipe, ProgramsRecipe>;
 
 /// A recipe with what people call it.
 struct LayerPlan {
@@ -109,7 +140,8 @@ struct LayerPlan {
   Recipe recipe;
 };
 
-/// "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init", "texts".
+/// "debs", "configure", "wheels", "system", "nbextensions", "run", "files", "init", "texts", "picked",
+/// "extracted", "programs".
 std::string kind_of(const Recipe& recipe);
 /// Canonical JSON of the recipe: the text that key() hashes, and what `explain` shows.
 std::string describe(const Recipe& recipe);

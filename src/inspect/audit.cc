@@ -63,6 +63,9 @@ Finding check_packages(const Subject& subject, const Tree& tree) {
 
 Finding check_rebuildable(const Subject& subject) {
   const std::string title = "it can be made again and compared";
+  if (subject.lock() && subject.config().labels.contains("dev.slipway.model")) {
+    return fine("SUP1", title, "run `slipway ship` with the same model to do it");
+  }
   if (!subject.lock() || !subject.spec()) {
     return amiss("SUP1", title, "no lock and spec in it", "both", "build it with slipway");
   }

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "image/build.h"
+#include "model/saved_model.h"
+#include "oci/types.h"
+
+/// From a SavedModel to an image that serves it and holds nothing else.
+namespace slip::model {
+
+inline constexpr std::uint32_t kUserId = 65532;
+inline constexpr int kRestPort = 8501;
+inline constexpr int kGrpcPort = 8500;
+/// Where the model lies inside: /models/NAME/VERSION.
+inline constexpr const char* kModels = "/models";
+/// The label that names model, version, signatures and runtime, as JSON.
+inline constexpr const char* kModelLabel = "dev.slipway.model";
+
+/// slipway's own programs that enter a model image, on this host.
+struct Programs {
+  image::InitProgram init;
+  std::filesystem::path serve;
+  Digest serve_sha256;
+};
+
+struct ShipInput {
+  SavedModel model;
+  lock::Lock runtime;  ///< with one wheel (see with_tensorflow())
+  Programs programs;
+  std::string training;  ///< digest of the image that it was trained in; empty: not known
+};
+
+/// What a model image is made of.
+struct ShipPlan {
+  lock::Lock lock;                       ///< the packages that are really in it, and the wheel
+  std::vector<image::LayerPlan> layers;  ///< system, tensorflow, slipway-serve, lock, model
+  oci::ImageConfig config;               ///< without layers
+};
+
+/// Reads the programs' ELF files (unpacking the wheel's libraries where the store lacks them) for what they need of the
+/// system, and writes down the recipes.
+/// @throws Error NotFound, Invalid, Unavailable
+ShipPlan plan_ship(const ShipInput& input, lock::Context& context);
+
+/// The environment of a model image.
+std::map<std::string, std::string> model_env(const std::string& name);
+
+}  // namespace slip::model

@@ -1,0 +1,136 @@
+"""slipway ship: what is in a model image, that nothing else is, and that it serves under another engine."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "images"))
+from support import SOURCE, Case, checked, have, main, skip_unless_root  # noqa: E402
+
+MODELS = SOURCE / "tests/serving/models"
+LIMITS = ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=1024:1024"]
+
+
+def layers_of(archive):
+    """[(member, content or None)] of each layer of an oci-archive, lowest first, and the image's configuration."""
+    with tarfile.open(archive) as tar:
+        def blob(descriptor):
+            return tar.extractfile("blobs/sha256/" + descriptor["digest"].split(":")[1])
+        manifest = json.load(blob(json.load(tar.extractfile("index.json"))["manifests"][0]))
+        layers = []
+        for descriptor in manifest["layers"]:
+            with tarfile.open(fileobj=blob(descriptor)) as layer:
+                layers.append([(m, layer.extractfile(m).read() if m.isreg() and m.size < 1 << 20 else None) for m in layer])
+        return layers, json.load(blob(manifest["config"]))
+
+
+class Ship(Case):
+    def ship(self, model, *words, **more):
+        return self.slipway("ship", str(model), "--json", *words, cwd=self.dir, **more).json()
+
+    def copy(self, model, name):
+        target = self.dir / name
+        shutil.copytree(MODELS / model, target)
+        return target
+
+    def test_an_image_holds_the_model_and_what_serves_it(self):
+        archive = self.dir / "image.tar"
+        shipped = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half", "-o", f"oci-archive:{archive}")
+        layers, config = layers_of(archive)
+        self.assertEqual([layer["name"] for layer in shipped["layers"]], ["system", "tensorflow", "slipway-serve", "lock", "model"])
+        members = {m.name: (m, text) for layer in layers for m, text in layer}
+        programs = sorted(name for name, (m, _) in members.items() if m.isreg() and m.mode & 0o111 and ".so" not in name)
+        self.assertEqual(programs, ["usr/bin/slipway-serve", "usr/lib/slipway/slipway-init"])
+        self.assertEqual([name for name, (m, _) in members.items() if m.mode & 0o6000 or m.isdev()], [])
+        self.assertEqual([name for name in members if "python3" in name or name.endswith((".py", "/sh", "bin/dpkg", "bin/apt"))], [])
+        self.assertEqual({m.uid for m, _ in members.values()} | {m.gid for m, _ in members.values()}, {0})
+        # Licences of every package that is in it, and the model itself.
+        for package in members:
+            if package.startswith("var/lib/dpkg/status.d/"):
+                folder = f"usr/share/doc/{package.rsplit('/')[-1]}"
+                link = members.get(folder)
+                folder = f"usr/share/doc/{link[0].linkname}" if link and link[0].issym() else folder
+                self.assertIn(f"{folder}/copyright", members)
+        for file in (MODELS / "half_plus_two/123").rglob("*"):
+            if file.is_file():
+                inside = f"models/half_plus_two/123/{file.relative_to(MODELS / 'half_plus_two/123')}"
+                self.assertEqual(members[inside][1], file.read_bytes())
+        self.assertIn(b"BEGIN CERTIFICATE", members["etc/ssl/certs/ca-certificates.crt"][1])
+        self.assertEqual(members["etc/passwd"][1].decode().count("\n"), 1)
+
+        settings = config["config"]
+        self.assertEqual(settings["User"], "65532:65532")
+        self.assertEqual(set(settings["ExposedPorts"]), {"8500/tcp", "8501/tcp"})
+        label = json.loads(settings["Labels"]["dev.slipway.model"])
+        self.assertEqual((label["name"], label["versions"], label["tensorflow"]), ("half_plus_two", ["123"], "2.9.0"))
+        self.assertEqual(label["signatures"]["serving_default"]["outputs"]["y"]["dtype"], "DT_FLOAT")
+
+    def test_sizes_stay_below_what_is_promised(self):
+        shipped = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        below = [layer for layer in shipped["layers"] if layer["name"] != "model"]
+        self.assertLessEqual(sum(layer["size_unpacked"] for layer in below), 405_000_000)
+        self.assertLessEqual(sum(layer["size"] for layer in below), 122_000_000)
+
+    def test_models_share_everything_but_the_last_layer(self):
+        first = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        again = self.ship(self.copy("half_plus_two", "elsewhere") / "123", "--name", "half_plus_two", "--tag", "ship-test-again")
+        self.assertEqual(first["digest"], again["digest"])
+        other = self.ship(MODELS / "half_plus_two_tf2", "--tag", "ship-test-other")
+        self.assertEqual([l["digest"] for l in first["layers"][:-1]], [l["digest"] for l in other["layers"][:-1]])
+        model = self.copy("half_plus_two_tf2", "half_plus_two_tf2")
+        shutil.rmtree(model / "2")
+        older = self.ship(model, "--tag", "ship-test-older")
+        self.assertEqual([l["digest"] for l in older["layers"][:-1]], [l["digest"] for l in other["layers"][:-1]])
+        self.assertNotEqual(older["layers"][-1]["digest"], other["layers"][-1]["digest"])
+
+    def test_audit_finds_nothing(self):
+        self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        self.slipway("audit", "ship-test-half", cwd=self.dir)
+
+    def test_what_is_no_model_is_refused_with_the_next_step(self):
+        empty = self.dir / "empty"
+        empty.mkdir()
+        self.assertIn("no SavedModel", self.slipway("ship", str(empty), cwd=self.dir, status=1).err)
+        (empty / "saved_model.pb").write_bytes(b"\xff" * 100)
+        refused = self.slipway("ship", str(empty), cwd=self.dir, status=1).err
+        self.assertIn("malformed", refused)
+        self.assertIn("hint: ", refused)
+
+    def test_podman_runs_it_without_any_right_root(self):
+        skip_unless_root()
+        if not have("podman") or not have("runc") or not have("curl"):
+            self.skipTest("podman, runc and curl are not installed")
+        archive = self.dir / "image.tar"
+        self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half", "-o", f"docker-archive:{archive}")
+        podman = ["podman", "--root", self.dir / "pod", "--runroot", self.dir / "podrun", "--runtime", "runc", "--cgroup-manager", "cgroupfs"]
+        checked(*podman, "load", "-q", "-i", archive)
+        run = checked(*podman, "run", "-d", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt",
+                      "no-new-privileges", "--user", "65532:65532", *LIMITS, "localhost/ship-test-half:latest")
+        container = run.decode().split()[-1]
+        self.addCleanup(subprocess.run, [str(word) for word in [*podman, "rm", "-f", "-t", "5", container]], capture_output=True)
+        pid = checked(*podman, "inspect", "-f", "{{.State.Pid}}", container).decode().strip()
+        inside = ["nsenter", "-t", pid, "-n"]
+        end = time.monotonic() + 120
+        while subprocess.run([*inside, "curl", "-sf", "127.0.0.1:8501/readyz"], capture_output=True).returncode != 0:
+            self.assertLess(time.monotonic(), end, checked(*podman, "logs", container))
+            time.sleep(0.2)
+        answer = checked(*inside, "curl", "-s", "127.0.0.1:8501/v1/models/half_plus_two:predict", "-d", '{"instances": [1.0, 2.0, 5.0]}')
+        self.assertEqual(json.loads(answer), {"predictions": [2.5, 3.0, 4.5]})
+        checked(*podman, "exec", container, "/usr/lib/slipway/slipway-init", "--health")
+        # Nothing there to run but what serves.
+        for program in ("/bin/sh", "sh", "python3", "apt"):
+            done = subprocess.run([str(w) for w in [*podman, "exec", container, program]], capture_output=True)
+            self.assertNotEqual(done.returncode, 0)
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        self.assertIn("CapEff:\t0000000000000000", status)
+        checked(*podman, "stop", "-t", "20", container)
+        self.assertEqual(checked(*podman, "inspect", "-f", "{{.State.ExitCode}}", container).strip(), b"0")
+
+
+if __name__ == "__main__":
+    main()
