@@ -1,9 +1,10 @@
-# slip_room(NAME [DEPS room…] [LIBS library…] [PKG pkg-config-module…] [TEST_LIBS …] [TEST_FIXTURES …])
+# slip_room(NAME [DEPS room…] [READS room…] [LIBS library…] [PKG pkg-config-module…] [TEST_LIBS …] [TEST_FIXTURES …])
 #
 # A room: one static library slip_NAME from its *.cc, one test program NAME_test from its *_test.cc, one program
-# per *_fuzz.cc. DEPS are rooms its headers or sources include; tests/layering_test.py holds them against layers.txt.
+# per *_fuzz.cc. DEPS are rooms its headers or sources include; of READS only the formats (slip_ROOM_formats) are linked.
+# tests/layering_test.py holds both against layers.txt.
 function(slip_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPS;LIBS;PKG;TEST_LIBS;TEST_FIXTURES" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "DEPS;READS;LIBS;PKG;TEST_LIBS;TEST_FIXTURES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS *.cc)
   set(tests ${sources})
   set(fuzzers ${sources})
@@ -15,6 +16,9 @@ function(slip_room name)
   target_link_libraries(slip_${name} PUBLIC slip::compile fmt::fmt)
   foreach(dep IN LISTS ROOM_DEPS)
     target_link_libraries(slip_${name} PUBLIC slip_${dep})
+  endforeach()
+  foreach(dep IN LISTS ROOM_READS)
+    target_link_libraries(slip_${name} PUBLIC slip_${dep}_formats)
   endforeach()
   foreach(module IN LISTS ROOM_PKG)
     pkg_check_modules(PKG_${module} REQUIRED IMPORTED_TARGET ${module})

@@ -27,8 +27,9 @@ for room, ring in rings.items():
     declared = {room}
     if cmake.exists():
         words = re.search(r"slip_room\(\w+(.*?)\)", cmake.read_text(), re.S).group(1).split()
-        deps = words[words.index("DEPS") + 1:] if "DEPS" in words else []
-        declared |= {word for word in deps[:next((i for i, w in enumerate(deps) if w.isupper()), len(deps))]}
+        for keyword in ("DEPS", "READS"):
+            deps = words[words.index(keyword) + 1:] if keyword in words else []
+            declared |= {word for word in deps[:next((i for i, w in enumerate(deps) if w.isupper()), len(deps))]}
     for path in sorted((root / "src" / room).rglob("*.[hc]*")):
         for number, text in enumerate(path.read_text().splitlines(), 1):
             for other in re.findall(r'#include "([a-z_0-9]+)/', text):
