@@ -34,7 +34,7 @@ constexpr std::array kServices = {
 constexpr std::array kResources = {
     Key{"memory", Shape::Size, "Most memory that everything inside may use together.", "no limit", "memory: 8GiB"},
     Key{"cpus", Shape::Number, "Processor time, in cores.", "no limit", "cpus: 1.5"},
-    Key{"pids", Shape::Count, "Most processes and threads.", "no limit", "pids: 2000"},
+    Key{"pids", Shape::Count, "Most processes and threads.", "4096 in a workspace", "pids: 2000"},
     Key{"shm", Shape::Size, "Size of /dev/shm.", "half of the memory", "shm: 2GiB"},
 };
 constexpr std::array kStep = {

@@ -13,6 +13,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// Enough for data loaders and build tools, and an end for what forks without one.
+constexpr std::uint64_t kDefaultPids = 4096;
+
 std::filesystem::path absolute(const std::string& source, const std::filesystem::path& folder) {
   return (std::filesystem::path(source).is_absolute() ? std::filesystem::path(source) : folder / source)
       .lexically_normal();
@@ -70,6 +73,7 @@ Record from_label(const Json& spec, const oci::ImageConfig& config, const std::s
   const Json limits = spec.value("resources", Json::object());
   record.limits = {maybe<std::uint64_t>(limits, "memory"), std::nullopt, maybe<std::uint64_t>(limits, "pids"),
                    maybe<std::uint64_t>(limits, "shm")};
+  record.limits.pids = record.limits.pids.value_or(kDefaultPids);
   if (limits.contains("millicpus")) {
     record.limits.cpus = limits.at("millicpus").get<double>() / 1000;
   }
@@ -126,6 +130,7 @@ Record record_of(const spec::Spec& spec, const std::filesystem::path& root, cons
     add_mount(record.mounts, {absolute(m.source, spec.folder), m.target, m.read_only});
   }
   record.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids, spec.resources.shm_bytes};
+  record.limits.pids = record.limits.pids.value_or(kDefaultPids);
   record.outbound = spec.outbound;
   add_options(record, options);
   return record;

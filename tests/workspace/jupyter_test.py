@@ -131,6 +131,18 @@ class Jupyter(workspace.Case):
         self.assertEqual(len(json.loads(self.get("api/contents/notebooks/digits.ipynb/checkpoints", self.with_token())[1])), 1)
         self.assertTrue(list((self.of("tf29-dev") / "home").rglob("digits-checkpoint.ipynb")))
 
+    def test_open(self):
+        """The browser gets a page that leads on, which only its owner can read: the token is no argument."""
+        program = self.dir / "browser"
+        program.write_text(f'#!/bin/sh\necho "$@" >{self.dir}/opened\ncat "$1" >{self.dir}/page\n')
+        program.chmod(0o755)
+        self.slipway("open", "tf29-dev", cwd=self.folder, env={**self.env, "BROWSER": str(program)})
+        opened = (self.dir / "opened").read_text().strip()
+        self.assertNotIn(self.token, opened)
+        self.assertEqual(pathlib.Path(opened).stat().st_mode & 0o777, 0o600)
+        self.assertIn(f"url={self.url}?token={self.token}", (self.dir / "page").read_text())
+        self.assertEqual(self.slipway("open", "--print", "tf29-dev", cwd=self.folder).out, f"{self.url}?token={self.token}\n")
+
     def test_installing_by_hand(self):
         """pip inside writes to the workspace's own layer: kept over restarts, reported, gone with a new image."""
         self.inside("pip", "install", "-q", "--no-deps", "humanize==4.4.0")
@@ -154,6 +166,27 @@ class Jupyter(workspace.Case):
         said = self.inside("python", "-", "notebooks/digits.ipynb", stdin=script)
         self.assertIn("1797", said.out)
         self.assertIn("Read-only file system", self.inside("touch", "/datasets/x", status=1).err)
+
+
+class Lab(workspace.Case):
+    spec = 'name: small\npython: "3.11"\nservices: {jupyter: {lab: true}}\nmounts: ["./out:/workspace/out:rw"]\n'
+
+    def test_lab_answers_behind_its_token(self):
+        record = self.up()
+        token = pathlib.Path(record["jupyter"]["token_file"]).read_text().strip()
+
+        def status(path, headers):
+            try:
+                request = urllib.request.Request(record["jupyter"]["url"] + path, headers=headers)
+                with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as reply:
+                    return reply.status, reply.read()
+            except urllib.error.HTTPError as e:
+                return e.code, b""
+
+        self.assertEqual(status("api/status", {})[0], 403)
+        code, page = status("lab", {"Authorization": f"token {token}"})
+        self.assertEqual(code, 200)
+        self.assertIn(b"JupyterLab", page)
 
 
 def browser_or_skip(case):

@@ -215,6 +215,36 @@ class Killed(workspace.Case):
         self.assert_nothing_is_left(traces)
 
 
+class AsUser(support.Case):
+    """The same for somebody who has user namespaces and nothing else, with a store of their own."""
+
+    def test_up_log_in_and_down_root(self):
+        support.skip_unless_root()
+        user = support.User()
+        self.addCleanup(user.close)
+        home = pathlib.Path(user.home)
+        env = support.base_env(home, home / "store")
+        (home / "project/data").mkdir(parents=True)
+        (home / "project/slipway.yaml").write_text(SPEC)
+        user.own(home)
+        here = {"cwd": home / "project", "env": env, "prefix": user.prefix()}
+        for verb in ("lock", "build"):
+            self.assertEqual((result := support.run(verb, **here)).status, 0, result)
+        up = support.run("up", "--json", **here)
+        self.addCleanup(support.run, "down", "--all", **here)
+        self.assertEqual(up.status, 0, up)
+        ssh = ["ssh", "-F", str(home / "state/workspaces/small/ssh_config"), "small", "id -u; touch /workspace/out/made; touch /data/no"]
+        done = support.Result(subprocess.run([*user.prefix(), *ssh], env=env, capture_output=True, timeout=60))
+        self.assertEqual(done.out, "1000\n")
+        self.assertIn("Read-only file system", done.err)
+        self.assertEqual((home / "project/out/made").stat().st_uid, user.uid)
+        self.assertEqual(listeners(up.json()["ssh"]["port"]), {"0100007F"})
+        audited = support.run("audit", "small", **here)
+        self.assertEqual(audited.status, 0, audited)
+        self.assertEqual(support.run("down", **here).status, 0)
+        self.assertEqual(workspace.processes_with(str(home / "state")), [])
+
+
 class Broken(workspace.Case):
     """A workspace whose one service always fails."""
 
