@@ -8,7 +8,7 @@ DESTDIR ?=
 BUILD ?= build/release
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo test install clean format check-format tidy check deps-build deps-test
+.PHONY: all build demo test install clean format check-format tidy check deps-build deps-test deps-check
 
 all: build
 
@@ -16,6 +16,8 @@ deps-build:
 	@tools/install-deps build
 deps-test:
 	@tools/install-deps test
+deps-check:
+	@tools/install-deps check
 
 $(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json
 	cmake --preset release -B $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
@@ -36,13 +38,13 @@ install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
 	@[ -n "$(DESTDIR)" ] || tools/write-config "$(abspath $(PREFIX))/bin/slipway"
 
-format:
+format: deps-check
 	git ls-files '*.cc' '*.h' | xargs clang-format-19 -i
-check-format:
+check-format: deps-check
 	git ls-files '*.cc' '*.h' | xargs clang-format-19 --dry-run --Werror
 
-tidy: build
-	git ls-files 'src/*.cc' 'bin/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-19 -p $(BUILD) --quiet
+tidy: deps-check build
+	git ls-files 'src/*.cc' 'bin/*.cc' | xargs -P $(JOBS) -n 4 clang-tidy-19 -p $(BUILD) --quiet --warnings-as-errors='*' --extra-arg=-Wno-unknown-warning-option
 
 check: test check-format
 	cmake --preset clang && cmake --build build/clang -j $(JOBS)

@@ -337,7 +337,7 @@ class DataReader {
   std::map<std::string, FileType> types_;
   std::set<std::string> folders_;
   std::set<std::string> rare_;  ///< folders of the root that were mapped into /usr
-  std::array<std::uint8_t, 256 * 1024> buffer_{};
+  std::array<std::uint8_t, std::size_t{256} * 1024> buffer_{};
 };
 
 }  // namespace

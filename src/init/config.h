@@ -8,7 +8,7 @@ constexpr unsigned kMaxServices = 64;
 constexpr unsigned kMaxArgs = 128;
 constexpr unsigned kMaxEnv = 128;
 constexpr unsigned kMaxRestarts = 100;
-constexpr size_t kMaxFile = 256 * 1024;
+constexpr size_t kMaxFile = size_t{256} * 1024;
 constexpr uint64_t kMaxMs = 24ull * 3600 * 1000;
 
 /// When a service that ended is started again.

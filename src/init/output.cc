@@ -101,7 +101,7 @@ void LineSplitter::feed(Text bytes, Output& out) {
     memcpy(keep_ + kept_, bytes.data, count);
     kept_ += count;
     bytes = {bytes.data + count, bytes.size - count};
-    if (newline != nullptr) {
+    if (newline != nullptr) {  // NOLINT(bugprone-branch-clone): each case has its own reason
       emit({keep_, kept_}, false, out);
       kept_ = 0;
       bytes = {bytes.data + 1, bytes.size - 1};
@@ -147,8 +147,10 @@ void write_time(Writer& out) {
     struct tm parts{};
     ::gmtime_r(&now.tv_sec, &parts);
     Writer second(g_text, sizeof g_text);
+    // NOLINTBEGIN(bugprone-misplaced-widening-cast): years and months are small
     second.padded(static_cast<uint64_t>(parts.tm_year + 1900), 4).text("-");
     second.padded(static_cast<uint64_t>(parts.tm_mon + 1), 2).text("-");
+    // NOLINTEND(bugprone-misplaced-widening-cast)
     second.padded(static_cast<uint64_t>(parts.tm_mday), 2).text("T");
     second.padded(static_cast<uint64_t>(parts.tm_hour), 2).text(":");
     second.padded(static_cast<uint64_t>(parts.tm_min), 2).text(":");

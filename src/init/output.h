@@ -29,8 +29,8 @@ class Output {
   uint64_t take_dropped();
 
  private:
-  static constexpr size_t kRoom = 512 * 1024;
-  static constexpr size_t kReserve = 16 * 1024;
+  static constexpr size_t kRoom = size_t{512} * 1024;
+  static constexpr size_t kReserve = size_t{16} * 1024;
 
   bool append(Text whole_line, size_t room);
 
@@ -43,7 +43,7 @@ class Output {
 };
 
 /// The longest piece of a service's line that becomes one record; longer lines are split.
-constexpr size_t kMostLine = 16 * 1024;
+constexpr size_t kMostLine = size_t{16} * 1024;
 
 /// Cuts what a service writes into lines, and writes each as a record:
 /// {"ts":"2026-11-24T10:00:00.123456Z","service":"jupyter","stream":"stdout","line":"…","partial":false}

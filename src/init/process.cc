@@ -173,7 +173,7 @@ Child start_service(const Service& service, const char* notify_socket, char** en
   child.pid = ::fork();
   if (child.pid == 0) {
     ::setsid();
-    const int null = ::open("/dev/null", O_RDONLY | O_NOCTTY);
+    const int null = ::open("/dev/null", O_RDONLY | O_NOCTTY);  // NOLINT(android-cloexec-open): closed below
     if (null > 0) {
       ::dup2(null, 0);
       ::close(null);

@@ -13,7 +13,7 @@ namespace {
 
 char g_lines[4 * kMaxServices][kMostLine];  // apart from the streams: pages that nobody writes to cost nothing
 
-constexpr size_t kEnoughRoom = 64 * 1024;
+constexpr size_t kEnoughRoom = size_t{64} * 1024;
 
 /// Begins another member of a record.
 Writer& field(Writer& out, Text key) { return out.text(",\"").text(key).text("\":"); }

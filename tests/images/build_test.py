@@ -250,5 +250,38 @@ class Build(support.Case):
         self.assertEqual(ran.stdout, b"1.26.4\n", ran.stderr)
 
 
+class OtherSuite(support.Case):
+    """Another suite, other packages, a variant and files that stay out: nothing about them is written anywhere in slipway."""
+
+    SPEC = """\
+name: other
+python: "3.13"
+requirements: requirements.txt
+apt: [ripgrep, jq, postgresql-client, vim, vim-tiny]
+files: {./src: /workspace/src}
+run:
+  - "python -c 'import rich; print(rich.__name__)' > /opt/first"
+  - {command: "cat /opt/first /opt/first > /opt/second"}
+variants: {slim: {apt: [jq], run: []}}
+"""
+
+    def test_trixie(self):
+        project = self.project(self.SPEC, **{"requirements.txt": "rich>=13 ; python_version >= '3.8'\ncolorama ; sys_platform == 'win32'\n",
+                                             "src/kept.py": "print(1)\n", "src/left/out.log": "x\n", ".slipwayignore": "*.log\n"})
+        self.slipway("lock", cwd=project)
+        record = self.slipway("build", "--json", cwd=project).json()
+        self.assertEqual([layer["name"] for layer in record["layers"] if layer["kind"] == "run"], ["run-1", "run-2"])
+        script = ("pip check; dpkg --audit; rg --version | head -1 | cut -d' ' -f1; psql --version | cut -d' ' -f1; cat /opt/second; "
+                  "find /workspace/src -type f; head -c 10 /usr/share/vim/vim91/doc/help.txt.vim-tiny; echo; cat /etc/debian_version | cut -d. -f1")
+        ran = self.slipway("run", "--", "sh", "-c", script, cwd=project)
+        self.assertEqual(ran.out.splitlines(), ["No broken requirements found.", "ripgrep", "psql", "rich", "rich", "/workspace/src/kept.py",
+                                                "*help.txt*", "13"], ran)
+        self.slipway("lock", "--variant", "slim", cwd=project)
+        slim = self.slipway("build", "--variant", "slim", "--json", cwd=project).json()
+        self.assertEqual(slim["reference"], "other-slim:latest")
+        self.assertLess(slim["size"], record["size"])
+        self.slipway("run", "--variant", "slim", "--", "sh", "-c", "jq --version && ! rg --version", cwd=project)
+
+
 if __name__ == "__main__":
     support.main()

@@ -49,8 +49,7 @@ class Cases(support.Case):
         self.assertIn("killed", [record.get("event") for record in running.records])
 
     def test_a2_orphans_leave_no_zombies(self):
-        script = ("for i in $(seq 20); do (sh -c 'exit 0' & ) ; done; sleep 0.3; "
-                  "grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l; sleep 1000")
+        script = ("for i in $(seq 20); do (sh -c 'exit 0' & ) ; done; " + support.ZOMBIES + "; sleep 1000")
         running = self.start(shell("a", script))
         while not running.lines("a"):
             running.next()
@@ -104,7 +103,7 @@ class Cases(support.Case):
         self.assertEqual(lines[3:], ["126", "54321", "nobody knows"])
 
     def test_a7_a_stopped_child_holds_nobody_up(self):
-        script = "sh -c 'kill -STOP $$' & for i in $(seq 5); do (sh -c 'exit 0' &); done; sleep 0.3; grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l; sleep 1000"
+        script = "sh -c 'kill -STOP $$' & for i in $(seq 5); do (sh -c 'exit 0' &); done; " + support.ZOMBIES + "; sleep 1000"
         running = self.start(shell("a", script))
         while not running.lines("a"):
             running.next()
@@ -120,8 +119,7 @@ class Cases(support.Case):
         stuck = ("import os, sys\n"
                  "os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 3, sys.argv[1], os.O_RDONLY, 0)])")
         script = ("\"$@\" & for i in $(seq 50); do grep -q '^State:.*disk sleep' /proc/$!/status && break; sleep 0.1; done; "
-                  "grep -o 'disk sleep' /proc/$!/status; for i in $(seq 5); do (sh -c 'exit 0' &); done; sleep 0.3; "
-                  "grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l; sleep 1000")
+                  "grep -o 'disk sleep' /proc/$!/status; for i in $(seq 5); do (sh -c 'exit 0' &); done; " + support.ZOMBIES + "; sleep 1000")
         service = shell("a", script, stop={"grace_ms": 500})
         service["argv"] += ["sh", sys.executable, "-S", "-c", stuck, str(fifo)]
         running = self.start(service)

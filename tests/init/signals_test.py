@@ -51,6 +51,7 @@ class Signals(support.Case):
     def on_terminal(self, *argv):
         pid, fd = pty.fork()
         if pid == 0:
+            support.default_signals()
             os.execvp(support.NAMESPACE[0], [*support.NAMESPACE, support.INIT, "--", *argv])
         self.addCleanup(os.close, fd)
         return pid, fd
@@ -115,7 +116,7 @@ class Signals(support.Case):
         self.assertIn("told by SIGRTMIN+3", [record.get("reason") for record in running.records])
 
     def test_a_commands_orphans_are_reaped_while_it_runs(self):
-        script = "for i in $(seq 20); do (sh -c 'exit 0' &); done; sleep 0.3; grep -l '^State:.*zombie' /proc/[0-9]*/status | wc -l"
+        script = "for i in $(seq 20); do (sh -c 'exit 0' &); done; " + support.ZOMBIES
         running = self.command("sh", "-c", script)
         self.assertEqual(running.process.stdout.read().split(), [b"0"])
         self.assertEqual(running.end(), 0)

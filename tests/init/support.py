@@ -18,9 +18,18 @@ INIT = os.environ["SLIPWAY_INIT"]
 # Every signal that ends a process which does nothing about it.
 FATAL = sorted(set(range(1, 32)) - {int(number) for number in (
     signal.SIGCHLD, signal.SIGCONT, signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGURG, signal.SIGWINCH)})
+# Shell text that prints how many zombies are left: it looks again for a while, as machines may be busy.
+ZOMBIES = ("for i in $(seq 100); do left=$(grep -l '^State:.*zombie' /proc/[0-9]*/status 2>/dev/null | wc -l); "
+           "[ $left = 0 ] && break; sleep 0.05; done; echo $left")
 NAMESPACE = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 if os.geteuid() != 0:
     NAMESPACE.insert(1, "--map-root-user")
+
+
+def default_signals():
+    """In a child before exec: who runs the tests in the background may ignore some, and children inherit that."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 class Running:
@@ -29,7 +38,7 @@ class Running:
     def __init__(self, words, env=None, namespace=None, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, program=INIT):
         self.started = time.monotonic()
         self.process = subprocess.Popen([*(NAMESPACE if namespace is None else namespace), program, *words], stdin=stdin,
-                                        stdout=stdout, stderr=subprocess.PIPE, env=env)
+                                        stdout=stdout, stderr=subprocess.PIPE, env=env, preexec_fn=default_signals)
         self.records = []
 
     def pid(self):
