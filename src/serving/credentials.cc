@@ -142,7 +142,9 @@ bool Credentials::renew(Port& port, const std::optional<TlsSettings>& settings) 
 
 void Credentials::look_again(Log& log) {
   try {
-    if (renew(rest_, wanted(false)) | renew(grpc_, wanted(true))) {
+    const bool rest_renewed = renew(rest_, wanted(false));
+    const bool grpc_renewed = renew(grpc_, wanted(true));
+    if (rest_renewed || grpc_renewed) {
       log.info("certificates read");
     }
     if (asks_for_tokens()) {
