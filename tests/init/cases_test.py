@@ -181,7 +181,10 @@ class Cases(support.Case):
         script = f"i = 0\nimport sys\nfor i in range({count}): sys.stdout.write('%07d %s\\n' % (i, 'n' * 70))"
         running = self.start(*(python(f"n{n}", script, restart={"policy": "never"}) for n in range(4)))
         following = dict.fromkeys((f"n{n}" for n in range(4)), 0)
-        for line in running.process.stdout:
+        pieces = []  # read first, looked at afterwards: a reader that stops to think does not keep up on a busy machine
+        while piece := os.read(running.process.stdout.fileno(), 1 << 20):
+            pieces.append(piece)
+        for line in b"".join(pieces).splitlines():
             record = json.loads(line)
             self.assertNotEqual(record.get("event"), "dropped", record)
             if "line" in record:
