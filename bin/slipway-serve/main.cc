@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "serving/app.h"
+#include "serving/describe.h"
 #include "serving/log.h"
 #include "serving/options.h"
 #include "serving/probe.h"
@@ -58,6 +59,13 @@ int serve(Options options) {
   return app.run([&] { return stop_asked(signals); });
 }
 
+int describe(const Options& options) {
+  ::setenv("TF_CPP_MIN_LOG_LEVEL", "2", 0);
+  const std::string folder = options.tensorflow.empty() ? default_tensorflow() : options.tensorflow;
+  std::fputs(slip::serving::describe_runtime(slip::serving::load_tensorflow(folder)).c_str(), stdout);
+  return 0;
+}
+
 int report(const slip::Error& error) {
   std::string text = "error: " + error.joined() + "\n";
   for (const auto& hint : error.hints()) {
@@ -87,7 +95,7 @@ int main(int argc, char** argv) {
       std::fputs(answer.c_str(), stdout);
       return ready ? 0 : 1;
     }
-    status = serve(std::move(options));
+    status = options.describe_runtime ? describe(options) : serve(std::move(options));
   } catch (const slip::Error& error) {
     status = report(error);
   } catch (const std::exception& error) {

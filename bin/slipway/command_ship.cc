@@ -6,6 +6,9 @@
 #include "core/count.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "findings.h"
+#include "model/compare.h"
+#include "model/prove.h"
 #include "model/runtime.h"
 #include "model/ship.h"
 #include "options.h"
@@ -25,7 +28,12 @@ class Ship final : public Command {
         "Makes an image that serves a SavedModel and holds nothing else: TensorFlow's own libraries, slipway-serve, "
         "the "
         "few system files they need, the model. No Python, no shell, no package manager; an ordinary user on a "
-        "read-only system.");
+        "read-only system.\n\n"
+        "What cannot be served is refused with its reason: operations that the runtime does not have, a graph that is "
+        "newer, missing variables. Before it is done, the image is started without a network, waits until the model's "
+        "own warm-up requests have run, and answers a request for every signature; where the workspace image of "
+        "`--lock` "
+        "is in the store, Python's TensorFlow must give the same numbers.");
     o.arg("DIR", folder_, "a SavedModel, or a folder of numbered versions of one: the newest is taken")
         .required()
         .file();
@@ -38,6 +46,7 @@ class Ship final : public Command {
         .fallback("the one that ships with slipway")
         .file();
     o.flag("update", update_, "first write the runtime lock anew, with the packages that the archive offers now");
+    o.value("request", 'r', "FILE", requests_, "also prove it with this REST request for `:predict` (may be repeated)");
     o.value("output", 'o', "KIND:PATH", outputs_,
             "also write the image there, as `slipway build` does (may be repeated)");
     o.flag("offline", offline_, "use only what the store holds");
@@ -55,24 +64,132 @@ class Ship final : public Command {
     std::tie(input.programs.serve, input.programs.serve_sha256) = find_program("slipway-serve", "SLIPWAY_SERVE");
     lock::Context& context = s.context(offline_);
     input.runtime = model::with_tensorflow(runtime(s, input.programs.init.sha256, context), tensorflow());
+    const std::optional<Training> training = trained_in(s);
+    input.training = training ? training->digest : "";
+    say_signatures(s, input.model);
     const model::ShipPlan plan = model::plan_ship(input, context);
     image::Engine engine(plan.lock, plan.layers, context);
+    const fs::path root = engine.root();
+    std::vector<Finding> findings = model::check_model(input.model, model::facts_of(plan, root, context));
+    model::refuse_unless_ok(input.model, findings);
+    prove(s, input.model, root, training, findings, context);
     std::vector<image::Layer> layers = engine.build();
-    engine.root();
     const std::string tag = tag_.empty() ? to_lower(input.model.name) + ":" + input.model.version : tag_;
     const image::BuildResult built =
         image::assemble({plan.config, tag, outputs_}, plan.layers, std::move(layers), engine, plan.lock, context);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (s.json()) {
-      s.print(record_of(built, seconds).dump());
+      nlohmann::json record = record_of(built, seconds);
+      record["signatures"] = nlohmann::json::parse(plan.config.labels.at(model::kModelLabel)).at("signatures");
+      record["model"] = {{"name", input.model.name}, {"version", input.model.version}};
+      record["runtime"] = {{"tensorflow", plan.lock.wheels.at(0).version},
+                           {"slipway-serve", input.programs.serve_sha256.text()}};
+      record["checks"] = to_json(findings);
+      s.print(record.dump());
       return 0;
     }
     s.say(built_line("Shipped", built, seconds));
+    say_saved(s, built, plan, root, training);
     s.print(built.digest.text());
     return 0;
   }
 
  private:
+  /// The workspace image that the lock of `--lock` describes, where the store has it.
+  struct Training {
+    lock::Lock lock;
+    std::string name;
+    std::string digest;
+    fs::path root;
+    std::uint64_t size_unpacked = 0;
+  };
+
+  std::optional<Training> trained_in(Session& s) const {
+    if (lock_.empty() || !fs::exists(fs::absolute(lock_).parent_path() / "slipway.yaml")) {
+      return std::nullopt;
+    }
+    const Project project = open_project(fs::absolute(lock_).parent_path().string(), "");
+    if (!project.lock || fs::weakly_canonical(project.lock_file) != fs::weakly_canonical(fs::absolute(lock_))) {
+      return std::nullopt;
+    }
+    const std::string key = image::root_key(image::plan_layers(project.spec, *project.lock, find_init()));
+    const auto root = s.store().find_tree(key);
+    if (!root) {
+      return std::nullopt;
+    }
+    Training training{*project.lock, project.spec.name, "", *root, 0};
+    for (const store::Store::Image& image : s.store().images()) {
+      const auto note = image::image_note(s.store(), image.manifest);
+      if (note && note->root == key) {
+        training.digest = image.manifest.text();
+        training.size_unpacked = note->size_unpacked;
+      }
+    }
+    return training;
+  }
+
+  static void say_signatures(Session& s, const model::SavedModel& model) {
+    s.say(format("Read {} version {}: {}", model.name, model.version,
+                 counted(model.graph.signatures.size(), "signature")));
+    for (const auto& [name, signature] : model.graph.signatures) {
+      const auto listed = [](const std::map<std::string, serving::TensorInfo>& tensors) {
+        std::vector<std::string> parts;
+        for (const auto& [alias, tensor] : tensors) {
+          parts.push_back(alias + ": " + model::text_of(tensor));
+        }
+        return join(parts, ", ");
+      };
+      s.say(format("  {}({}) -> {}", name, listed(signature.inputs), listed(signature.outputs)));
+    }
+  }
+
+  void prove(Session& s, const model::SavedModel& model, const fs::path& root, const std::optional<Training>& training,
+             std::vector<Finding>& findings, lock::Context& context) const {
+    std::vector<std::string> requests;
+    for (const std::string& file : requests_) {
+      requests.push_back(os::read_file(file));
+    }
+    model::Proof proof = model::prove(model, root, requests, {fs::read_symlink("/proc/self/exe"), "ask"}, context);
+    if (training && !proof.exchanges.empty()) {
+      const fs::path inside = root / std::string(model::kModels).substr(1) / model.name / model.version;
+      proof.findings.push_back(model::compare_with_python(proof.exchanges, inside, training->root, context));
+    }
+    findings.insert(findings.end(), proof.findings.begin(), proof.findings.end());
+    for (const Finding& f : proof.findings) {
+      if (!f.ok) {
+        throw Error(ErrorKind::Invalid, "the image of model `{}` fails its proof: {}: {}", model.name, f.id, f.found)
+            .add_hint(f.hint.empty() ? "run it again with `-v`" : f.hint);
+      }
+      if (f.exception.empty()) {
+        s.say(format("  {}: {}", f.title, f.found));
+      } else {
+        s.events().warn("{} ({}): {}", f.id, f.found, f.exception);
+      }
+    }
+  }
+
+  static std::size_t files_in(const fs::path& root) {
+    std::size_t files = 0;
+    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root)) {
+      files += entry.is_directory() ? 0 : 1;
+    }
+    return files;
+  }
+
+  static void say_saved(Session& s, const image::BuildResult& built, const model::ShipPlan& plan, const fs::path& root,
+                        const std::optional<Training>& training) {
+    const std::size_t packages = plan.lock.debs.size() + plan.lock.wheels.size();
+    if (!training) {
+      s.say(format("  {}, {}, ports {} and {}", counted(packages, "package"), counted(files_in(root), "file"),
+                   model::kRestPort, model::kGrpcPort));
+      return;
+    }
+    s.say(format("  against {}: {} instead of {}, {} packages instead of {}, {} files instead of {}; ports {} and {}",
+                 training->name, human_size(built.size_unpacked), human_size(training->size_unpacked), packages,
+                 training->lock.debs.size() + training->lock.wheels.size(), files_in(root), files_in(training->root),
+                 model::kRestPort, model::kGrpcPort));
+  }
+
   [[nodiscard]] std::string tensorflow() const {
     if (lock_.empty()) {
       return std::string(model::kDefaultTensorflow);
@@ -105,6 +222,7 @@ class Ship final : public Command {
   std::string name_;
   std::string lock_;
   std::string runtime_;
+  std::vector<std::string> requests_;
   std::vector<std::string> outputs_;
   bool update_ = false;
   bool offline_ = false;

@@ -28,6 +28,7 @@ std::unique_ptr<Command> make_config();
 std::unique_ptr<Command> make_completion();
 std::unique_ptr<Command> make_help();
 std::unique_ptr<Command> make_monitor();
+std::unique_ptr<Command> make_ask();
 
 namespace {
 
@@ -54,6 +55,7 @@ constexpr std::array kCommands = {
     Entry{"config", Group::Inspect, "Show every setting and where its value came from", make_config},
     Entry{"completion", Group::Inspect, "Print the completion script for a shell", make_completion},
     Entry{"help", Group::Hidden, "Show the help of slipway or of one command", make_help},
+    Entry{"ask", Group::Hidden, "Send requests to a model that is being proven", make_ask},
     Entry{"monitor", Group::Hidden, "Run a workspace until it ends", make_monitor},
 };
 

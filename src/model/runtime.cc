@@ -29,7 +29,8 @@ lock::Lock parse_runtime(std::string_view text, const std::string& file_name, co
 
 std::string runtime_text(const lock::Lock& runtime) {
   std::string text(kHead);
-  for (const std::string_view line : split(trim(lock::to_toml(runtime)), '\n')) {
+  const std::string whole = lock::to_toml(runtime);
+  for (const std::string_view line : split(trim(whole), '\n')) {
     if (!is_own_line(line)) {
       text.append(line).append("\n");
     }

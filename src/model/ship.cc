@@ -210,7 +210,11 @@ oci::ImageConfig config_of(const ShipInput& input, const lock::Lock& lock) {
     config.env.push_back(name + "=" + value);
   }
   config.entrypoint = {image::kInitPath};
-  config.healthcheck = {{"CMD", image::kInitPath, "--health"}, 10 * kSecond, 5 * kSecond, 60 * kSecond, 3};
+  config.healthcheck = {{"CMD", format("/{}", kServePath), "--probe", format("--rest_api_port={}", kRestPort)},
+                        10 * kSecond,
+                        5 * kSecond,
+                        60 * kSecond,
+                        3};
   config.exposed_ports = {format("{}/tcp", kRestPort), format("{}/tcp", kGrpcPort)};
   config.working_dir = "/";
   config.stop_signal = "SIGTERM";

@@ -79,6 +79,8 @@ const std::vector<Flag>& flags() {
       {"grace_seconds", &Options::grace_seconds, "time for running requests after SIGTERM"},
       {"probe", &Options::probe,
        "ask the server on --rest_api_port of this machine whether it is ready; exit status 0: yes"},
+      {"describe_runtime", &Options::describe_runtime,
+       "print TensorFlow's version, graph version and operations as JSON and exit"},
       {"version", &Options::version, "print the version and exit"},
       {"help", &Options::help, "print this and exit"},
   };

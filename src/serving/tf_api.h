@@ -41,6 +41,8 @@ namespace slip::serving {
   X(Message, const char*(const TF_Status*))                                                                     \
   X(NewBuffer, TF_Buffer*())                                                                                    \
   X(DeleteBuffer, void(TF_Buffer*))                                                                             \
+  X(GetAllOpList, TF_Buffer*())                                                                                 \
+  X(GraphVersions, void(TF_Graph*, TF_Buffer*, TF_Status*))                                                     \
   X(NewGraph, TF_Graph*())                                                                                      \
   X(DeleteGraph, void(TF_Graph*))                                                                               \
   X(GraphOperationByName, TF_Operation*(TF_Graph*, const char*))                                                \

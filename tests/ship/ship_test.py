@@ -101,6 +101,35 @@ class Ship(Case):
         self.assertIn("malformed", refused)
         self.assertIn("hint: ", refused)
 
+    def test_what_cannot_be_served_is_refused_before_it_is_tagged(self):
+        model = self.copy("counter", "counter")
+        (model / "1/variables/variables.data-00000-of-00001").unlink()
+        refused = self.slipway("ship", str(model), "--tag", "ship-test-refused", cwd=self.dir, status=1).err
+        self.assertIn("variables.data-00000-of-00001 is missing", refused)
+        self.assertIn("hint: ", refused)
+        model = self.copy("half_plus_two_tf2", "renamed")
+        graph = model / "2/saved_model.pb"
+        graph.write_bytes(graph.read_bytes().replace(b"StatefulPartitionedCall", b"StatefulPartitionedCalX"))
+        refused = self.slipway("ship", str(model), "--tag", "ship-test-refused", cwd=self.dir, status=1).err
+        self.assertIn("operations: StatefulPartitionedCalX", refused)
+        self.assertNotIn("ship-test-refused", self.slipway("images", cwd=self.dir).out)
+
+    def test_a_model_is_asked_before_it_is_done(self):
+        shipped = self.ship(MODELS / "half_plus_two_tf2", "--tag", "ship-test-proof")
+        checks = {check["id"]: check for check in shipped["checks"]}
+        self.assertTrue(checks["load"]["ok"])
+        self.assertIn("outputs", checks["predict serving_default"]["found"])
+        self.assertIn("serving_default", shipped["signatures"])
+        # A request of one's own that the model refuses ends it; one that it answers is part of the proof.
+        bad = self.dir / "bad.json"
+        bad.write_text('{"instances": ["no number"]}')
+        self.assertIn("fails its proof", self.slipway("ship", str(MODELS / "half_plus_two"), "--request", str(bad),
+                                                      "--tag", "ship-test-bad", cwd=self.dir, status=1).err)
+        good = self.dir / "good.json"
+        good.write_text('{"instances": [1.0, 5.0]}')
+        shipped = self.ship(MODELS / "half_plus_two", "--request", str(good), "--tag", "ship-test-half")
+        self.assertTrue(any("2.5, 4.5" in (check["found"] or "") for check in shipped["checks"]), shipped["checks"])
+
     def test_podman_runs_it_without_any_right_root(self):
         skip_unless_root()
         if not have("podman") or not have("runc") or not have("curl"):
@@ -121,7 +150,7 @@ class Ship(Case):
             time.sleep(0.2)
         answer = checked(*inside, "curl", "-s", "127.0.0.1:8501/v1/models/half_plus_two:predict", "-d", '{"instances": [1.0, 2.0, 5.0]}')
         self.assertEqual(json.loads(answer), {"predictions": [2.5, 3.0, 4.5]})
-        checked(*podman, "exec", container, "/usr/lib/slipway/slipway-init", "--health")
+        checked(*podman, "exec", container, "/usr/bin/slipway-serve", "--probe", "--rest_api_port=8501")
         # Nothing there to run but what serves.
         for program in ("/bin/sh", "sh", "python3", "apt"):
             done = subprocess.run([str(w) for w in [*podman, "exec", container, program]], capture_output=True)
