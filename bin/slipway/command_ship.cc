@@ -89,7 +89,7 @@ class Ship final : public Command {
       return 0;
     }
     s.say(built_line("Shipped", built, seconds));
-    say_saved(s, built, plan, root, training);
+    say_saved(s, plan, root, training);
     s.print(built.digest.text());
     return 0;
   }
@@ -101,7 +101,6 @@ class Ship final : public Command {
     std::string name;
     std::string digest;
     fs::path root;
-    std::uint64_t size_unpacked = 0;
   };
 
   std::optional<Training> trained_in(Session& s) const {
@@ -117,12 +116,11 @@ class Ship final : public Command {
     if (!root) {
       return std::nullopt;
     }
-    Training training{*project.lock, project.spec.name, "", *root, 0};
+    Training training{*project.lock, project.spec.name, "", *root};
     for (const store::Store::Image& image : s.store().images()) {
       const auto note = image::image_note(s.store(), image.manifest);
       if (note && note->root == key) {
         training.digest = image.manifest.text();
-        training.size_unpacked = note->size_unpacked;
       }
     }
     return training;
@@ -168,26 +166,36 @@ class Ship final : public Command {
     }
   }
 
-  static std::size_t files_in(const fs::path& root) {
+  struct Contents {
     std::size_t files = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  static Contents contents_of(const fs::path& root) {
+    Contents contents;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root)) {
-      files += entry.is_directory() ? 0 : 1;
+      if (!entry.is_symlink() && entry.is_directory()) {
+        continue;
+      }
+      ++contents.files;
+      contents.bytes += entry.is_symlink() ? 0 : entry.file_size();
     }
-    return files;
+    return contents;
   }
 
-  static void say_saved(Session& s, const image::BuildResult& built, const model::ShipPlan& plan, const fs::path& root,
+  static void say_saved(Session& s, const model::ShipPlan& plan, const fs::path& root,
                         const std::optional<Training>& training) {
     const std::size_t packages = plan.lock.debs.size() + plan.lock.wheels.size();
+    const Contents ours = contents_of(root);
+    const std::string ports = format("ports {} and {}", model::kRestPort, model::kGrpcPort);
     if (!training) {
-      s.say(format("  {}, {}, ports {} and {}", counted(packages, "package"), counted(files_in(root), "file"),
-                   model::kRestPort, model::kGrpcPort));
+      s.say(format("  {}, {}, {}", counted(packages, "package"), counted(ours.files, "file"), ports));
       return;
     }
-    s.say(format("  against {}: {} instead of {}, {} packages instead of {}, {} files instead of {}; ports {} and {}",
-                 training->name, human_size(built.size_unpacked), human_size(training->size_unpacked), packages,
-                 training->lock.debs.size() + training->lock.wheels.size(), files_in(root), files_in(training->root),
-                 model::kRestPort, model::kGrpcPort));
+    const Contents theirs = contents_of(training->root);
+    s.say(format("  against {}: {} instead of {}, {} packages instead of {}, {} files instead of {}; {}",
+                 training->name, human_size(ours.bytes), human_size(theirs.bytes), packages,
+                 training->lock.debs.size() + training->lock.wheels.size(), ours.files, theirs.files, ports));
   }
 
   [[nodiscard]] std::string tensorflow() const {

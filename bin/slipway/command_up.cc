@@ -43,14 +43,16 @@ class Up final : public Command {
         "is kept, and so is what `pip install` adds, until the image changes. A workspace that runs already as asked "
         "is "
         "left alone; one whose image or settings have changed is started anew.\n\n"
-        "With the reference of an image in place of a folder no checkout is needed: services come from the image.");
+        "With the reference of an image in place of a folder no checkout is needed: services come from the image. Of a "
+        "model image (`slipway ship`) the REST and gRPC ports are published.");
     o.arg("DIR|REF", target_, "a project's folder, or an image").file();
     o.value("name", 'n', "NAME", name_, "what to call the workspace").fallback("the spec's name");
     o.value("variant", "NAME", variant_, "start a variant of the spec");
     o.value("mount", 'm', "SOURCE:TARGET[:rw]", mounts_,
             "make a folder or file of the host visible inside (may be repeated)");
     o.value("env", 'e', "NAME=VALUE", env_, "set a variable inside; not for secrets (may be repeated)");
-    o.value("port", 'p', "SERVICE=PORT", ports_, "publish `jupyter` or `ssh` at this port (may be repeated)")
+    o.value("port", 'p', "SERVICE=PORT", ports_,
+            "publish `jupyter`, `ssh`, `rest` or `grpc` at this port (may be repeated)")
         .fallback("the one it had, or 8888 and 2222, or a free one");
     o.flag("no-ssh-config", no_ssh_config_, "leave ~/.ssh/config as it is");
     o.flag("enable", enable_, "also start it with the machine (root), or with your session: a systemd unit");
@@ -189,6 +191,11 @@ class Up final : public Command {
     }
     if (view.record.ssh) {
       s.print(format("SSH      ssh {}  (127.0.0.1:{})", name, view.record.ports.at("ssh")));
+    }
+    if (!view.record.model.empty()) {
+      s.print(format("REST     {}", workspace::url_of(view.record, "rest")));
+      s.print(format("gRPC     {}", workspace::url_of(view.record, "grpc")));
+      return;
     }
     s.print(format("Home     {}", folder.home().string()));
     if (const std::string drift = drift_text(view); !drift.empty()) {

@@ -50,7 +50,14 @@ Json to_json(const workspace::View& view, const workspace::Folder& folder) {
     return at == r.ports.end() ? Json(nullptr) : Json(at->second);
   };
   Json services = Json::array();
-  for (const workspace::ServiceState& s : view.services) {
+  std::vector<workspace::ServiceState> states = view.services;
+  if (!r.model.empty() && !states.empty()) {
+    // One program behind two ports: a row for each.
+    states.push_back(states.front());
+    states[0].name = "rest";
+    states[1].name = "grpc";
+  }
+  for (const workspace::ServiceState& s : states) {
     const std::string url = workspace::url_of(r, s.name);
     services.push_back({{"name", s.name},
                         {"state", s.state},

@@ -5,6 +5,7 @@
 
 #include "core/count.h"
 #include "core/text.h"
+#include "image/services.h"
 #include "inspect/packages.h"
 
 namespace slip::inspect {
@@ -63,7 +64,7 @@ Finding check_packages(const Subject& subject, const Tree& tree) {
 
 Finding check_rebuildable(const Subject& subject) {
   const std::string title = "it can be made again and compared";
-  if (subject.lock() && subject.config().labels.contains("dev.slipway.model")) {
+  if (subject.lock() && subject.config().labels.contains(image::kModelLabel)) {
     return fine("SUP1", title, "run `slipway ship` with the same model to do it");
   }
   if (!subject.lock() || !subject.spec()) {

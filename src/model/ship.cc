@@ -43,7 +43,7 @@ std::string services_json() {
   const Json serve = {{"name", "serve"},
                       {"argv", Json::array({format("/{}", kServePath), "--address=${SLIPWAY_BIND:-0.0.0.0}",
                                             format("--rest_api_port={}", kRestPort), format("--port={}", kGrpcPort)})},
-                      {"ready", {{"tcp", format("127.0.0.1:{}", kRestPort)}}},
+                      {"ready", {{"notify", true}}},
                       {"stop", {{"grace_ms", 35000}}}};
   return Json{{"control", "${SLIPWAY_CONTROL:-@slipway-init}"}, {"services", Json::array({serve})}}.dump(2) + "\n";
 }

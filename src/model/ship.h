@@ -5,19 +5,19 @@
 #include <vector>
 
 #include "image/build.h"
+#include "image/services.h"
 #include "model/saved_model.h"
 #include "oci/types.h"
 
 /// From a SavedModel to an image that serves it and holds nothing else.
 namespace slip::model {
 
-inline constexpr std::uint32_t kUserId = 65532;
-inline constexpr int kRestPort = 8501;
-inline constexpr int kGrpcPort = 8500;
+using image::kGrpcPort;
+using image::kModelLabel;
+using image::kRestPort;
+inline constexpr std::uint32_t kUserId = image::kModelUserId;
 /// Where the model lies inside: /models/NAME/VERSION.
 inline constexpr const char* kModels = "/models";
-/// The label that names model, version, signatures and runtime, as JSON.
-inline constexpr const char* kModelLabel = "dev.slipway.model";
 
 /// slipway's own programs that enter a model image, on this host.
 struct Programs {

@@ -13,6 +13,7 @@
 #include "serving/http1.h"
 #include "serving/manager.h"
 #include "serving/metrics.h"
+#include "serving/notify.h"
 #include "serving/rest.h"
 #include "serving/session_config.h"
 #include "serving/warmup.h"
@@ -239,6 +240,7 @@ int App::run(const std::function<bool()>& stop) {
       ready = failure.code == Code::Ok;
       if (ready) {
         parts.log.info("ready");
+        notify_ready();
       } else if (failure.code != Code::DeadlineExceeded) {
         parts.log.line("error", "models failed", {{"reason", to_string(failure)}});
         parts.drain();

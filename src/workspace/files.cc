@@ -122,7 +122,9 @@ void write_files(const Record& record, const Folder& folder, const fs::path& roo
   for (const fs::path& dir : {folder.keys(), folder.run(), folder.log(), folder.layers()}) {
     os::make_dirs(dir, 0700);
   }
-  seed_home(record, folder, root);
+  if (record.model.empty()) {
+    seed_home(record, folder, root);
+  }
   std::error_code none;
   if (record.jupyter && !fs::exists(folder.keys() / "jupyter_token", none)) {
     os::write_file(folder.keys() / "jupyter_token", random_token() + "\n", 0600);

@@ -120,8 +120,13 @@ Drift drift_of(const fs::path& upper) {
 
 std::string url_of(const Record& record, const std::string& service) {
   const auto port = record.ports.find(service);
-  return service != "jupyter" || port == record.ports.end() ? std::string()
-                                                           : format("http://127.0.0.1:{}/", port->second);
+  if (port == record.ports.end() || (service != "jupyter" && service != "rest" && service != "grpc")) {
+    return {};
+  }
+  if (service == "grpc") {
+    return format("127.0.0.1:{}", port->second);
+  }
+  return format("http://127.0.0.1:{}/{}", port->second, service == "rest" ? "v1/models/" + record.model : "");
 }
 
 View inspect(const os::HostDirs& dirs, const std::string& name) {

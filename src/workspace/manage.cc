@@ -1,7 +1,7 @@
 #include "workspace/manage.h"
 
-#include <sys/syscall.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <thread>
@@ -76,8 +76,7 @@ void stop(const Folder& folder, const std::string& name, Events& events) {
 /// What was asked for, with the ports it had where nobody asked for another.
 void keep_ports(Record& wanted, const std::optional<Record>& before) {
   for (const auto& [service, port] : before ? before->ports : std::map<std::string, std::uint16_t>{}) {
-    const bool has = (service == "jupyter" && wanted.jupyter) || (service == "ssh" && wanted.ssh);
-    if (has) {
+    if (wanted.has(service)) {
       wanted.ports.emplace(service, port);
     }
   }

@@ -54,6 +54,10 @@ std::vector<launch::Forward> publish(Record& record) {
   if (record.ssh) {
     add("ssh", image::kSshPort);
   }
+  if (!record.model.empty()) {
+    add("rest", image::kRestPort);
+    add("grpc", image::kGrpcPort);
+  }
   return forwards;
 }
 

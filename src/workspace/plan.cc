@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "image/plan.h"
+#include "image/services.h"
 #include "os/file.h"
 
 namespace slip::workspace {
@@ -34,8 +35,7 @@ void add_options(Record& record, const UpOptions& options) {
     record.env[name] = value;
   }
   for (const auto& [service, port] : options.ports) {
-    const bool has = (service == "jupyter" && record.jupyter) || (service == "ssh" && record.ssh);
-    if (!has) {
+    if (!record.has(service)) {
       throw Error(ErrorKind::Usage, "workspace `{}` has no service `{}` that a port could be for", record.name,
                   service);
     }
@@ -76,6 +76,24 @@ Record from_label(const Json& spec, const oci::ImageConfig& config, const std::s
   record.limits.pids = record.limits.pids.value_or(kDefaultPids);
   if (limits.contains("millicpus")) {
     record.limits.cpus = limits.at("millicpus").get<double>() / 1000;
+  }
+  add_options(record, options);
+  return record;
+}
+
+/// The record of a model image. Its services are the ports that clients ask.
+Record from_model_label(const Json& model, const oci::ImageConfig& config, const std::string& reference,
+                        const std::filesystem::path& root, const UpOptions& options) {
+  Record record;
+  record.model = model.at("name").get<std::string>();
+  record.name = options.name.empty() ? to_lower(record.model) : options.name;
+  record.image = reference;
+  record.root = root.filename();
+  record.user = "nonroot";
+  record.outbound = false;
+  for (const std::string& variable : config.env) {
+    const std::size_t equals = variable.find('=');
+    record.env[variable.substr(0, equals)] = equals == std::string::npos ? "" : variable.substr(equals + 1);
   }
   add_options(record, options);
   return record;
@@ -138,6 +156,14 @@ Record record_of(const spec::Spec& spec, const std::filesystem::path& root, cons
 
 Record record_of_image(const oci::ImageConfig& config, const std::string& reference, const std::filesystem::path& root,
                        const UpOptions& options) {
+  if (const auto model = config.labels.find(image::kModelLabel); model != config.labels.end()) {
+    const Json json = Json::parse(model->second, nullptr, false);
+    if (!json.is_object() || !json.contains("name") || !json.at("name").is_string()) {
+      throw Error(ErrorKind::Invalid, "the label `{}` of image `{}` cannot be read", std::string(image::kModelLabel),
+                  reference);
+    }
+    return from_model_label(json, config, reference, root, options);
+  }
   const auto label = config.labels.find("dev.slipway.spec");
   const Json spec = label == config.labels.end() ? Json() : Json::parse(label->second, nullptr, false);
   if (!spec.is_object()) {

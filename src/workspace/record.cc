@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "image/plan.h"
+#include "image/services.h"
 #include "os/file.h"
 
 namespace slip::workspace {
@@ -39,6 +40,7 @@ std::string to_json(const Record& r) {
                      {"user", r.user},
                      {"env", r.env},
                      {"jupyter", r.jupyter},
+                     {"model", r.model},
                      {"ssh", r.ssh},
                      {"ssh_keys", r.ssh_keys},
                      {"mounts", mounts},
@@ -64,6 +66,7 @@ Record parse_record(const std::string& text) {
     r.user = json.at("user");
     r.env = json.at("env");
     r.jupyter = json.at("jupyter");
+    r.model = json.value("model", "");
     r.ssh = json.at("ssh");
     r.ssh_keys = json.at("ssh_keys").get<std::vector<std::string>>();
     for (const Json& m : json.at("mounts")) {
@@ -106,7 +109,34 @@ std::optional<Record> load_record(const Folder& folder) {
   return text ? std::optional(parse_record(*text)) : std::nullopt;
 }
 
+namespace {
+
+/// A model image as it is: nothing kept, nothing writable but its own /run and /tmp, no way out.
+launch::LaunchPlan plan_model(const Record& record, const Folder& folder, const std::filesystem::path& root) {
+  launch::LaunchPlan plan;
+  plan.name = record.name;
+  plan.root = root;
+  plan.argv = {image::kInitPath};
+  plan.direct = true;
+  plan.new_session = true;
+  plan.env = record.env;
+  plan.env["SLIPWAY_BIND"] = "127.0.0.1";
+  plan.env["SLIPWAY_CONTROL"] = "/run/slipway/control";
+  plan.uid = launch::InnerId{image::kModelUserId};
+  plan.gid = launch::InnerId{image::kModelUserId};
+  plan.hostname = record.name;
+  plan.mounts = {{folder.run(), "/run/slipway", false}};
+  plan.mounts.insert(plan.mounts.end(), record.mounts.begin(), record.mounts.end());
+  plan.limits = record.limits;
+  return plan;
+}
+
+}  // namespace
+
 launch::LaunchPlan plan_up(const Record& record, const Folder& folder, const std::filesystem::path& root) {
+  if (!record.model.empty()) {
+    return plan_model(record, folder, root);
+  }
   launch::LaunchPlan plan;
   plan.name = record.name;
   plan.root = root;

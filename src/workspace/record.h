@@ -27,12 +27,18 @@ struct Record {
   std::map<std::string, std::string> env;
   bool jupyter = false;
   bool ssh = false;
+  std::string model;                  ///< what clients call the model of a model image; empty: a workspace
   std::vector<std::string> ssh_keys;  ///< public keys that may log in, besides the caller's own
   std::vector<launch::Mount> mounts;
   launch::Limits limits;
   bool outbound = true;  ///< a way out through the host
   /// Port of 127.0.0.1 on the host by service; kept, so that a workspace comes back where it was.
   std::map<std::string, std::uint16_t> ports;
+  /// True for a service that a port can be published for: jupyter and ssh, or rest and grpc.
+  [[nodiscard]] bool has(const std::string& service) const {
+    return (service == "jupyter" && jupyter) || (service == "ssh" && ssh) ||
+           ((service == "rest" || service == "grpc") && !model.empty());
+  }
   bool operator==(const Record&) const = default;
 };
 

@@ -130,6 +130,19 @@ class Ship(Case):
         shipped = self.ship(MODELS / "half_plus_two", "--request", str(good), "--tag", "ship-test-half")
         self.assertTrue(any("2.5, 4.5" in (check["found"] or "") for check in shipped["checks"]), shipped["checks"])
 
+    def test_up_publishes_both_ports(self):
+        import urllib.request
+        self.ship(MODELS / "half_plus_two", "--tag", "ship-test-up")
+        self.addCleanup(self.slipway, "down", "--purge", "ship-test-up", cwd=self.dir, status=None)
+        up = self.slipway("up", "--json", "--name", "ship-test-up", "ship-test-up", cwd=self.dir).json()
+        services = {service["name"]: service for service in up["services"]}
+        self.assertEqual(sorted(services), ["grpc", "rest"])
+        self.assertTrue(services["rest"]["url"].startswith("http://127.0.0.1:"))
+        self.assertEqual(services["grpc"]["url"], f"127.0.0.1:{services['grpc']['port']}")
+        body = b'{"instances": [1.0, 2.0, 5.0]}'
+        with urllib.request.urlopen(services["rest"]["url"] + ":predict", body, timeout=30) as answer:
+            self.assertEqual(json.load(answer), {"predictions": [2.5, 3.0, 4.5]})
+
     def test_podman_runs_it_without_any_right_root(self):
         skip_unless_root()
         if not have("podman") or not have("runc") or not have("curl"):
