@@ -23,6 +23,8 @@ std::unique_ptr<Command> make_ship();
 std::unique_ptr<Command> make_images();
 std::unique_ptr<Command> make_rm();
 std::unique_ptr<Command> make_gc();
+std::unique_ptr<Command> make_diff();
+std::unique_ptr<Command> make_explain();
 std::unique_ptr<Command> make_audit();
 std::unique_ptr<Command> make_config();
 std::unique_ptr<Command> make_completion();
@@ -36,6 +38,8 @@ constexpr std::array kCommands = {
     Entry{"init", Group::Build, "Write a commented slipway.yaml to start from", make_init},
     Entry{"lock", Group::Build, "Resolve the spec into slipway.lock", make_lock},
     Entry{"build", Group::Build, "Build the image that slipway.lock describes", make_build},
+    Entry{"diff", Group::Build, "Compare two images or two locks", make_diff},
+    Entry{"explain", Group::Build, "Say what a file or a package is doing in an image, and what it costs", make_explain},
     Entry{"up", Group::Run, "Start the workspace: Jupyter and SSH on loopback", make_up},
     Entry{"down", Group::Run, "Stop a workspace", make_down},
     Entry{"ps", Group::Run, "List workspaces and what they use", make_ps},
