@@ -5,6 +5,7 @@
 
 #include "image/engine.h"
 #include "oci/types.h"
+#include "oci/layout.h"
 #include "spec/spec.h"
 
 namespace slip::image {
@@ -41,6 +42,14 @@ struct Assembly {
 /// and writes the outputs. What `build` ends with; other kinds of images have recipes of their own before it.
 BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
                      const lock::Lock& lock, lock::Context& context);
+/// The same from recipes that are planned already, by the engine that has them.
+BuildResult build_planned(const spec::Spec& spec, const lock::Lock& lock, const std::vector<LayerPlan>& plan,
+                          Engine& engine, const BuildOptions& options, lock::Context& context);
+
+/// The image's configuration: no clock, no host, no secret. diff_ids are left to oci::make_image().
+oci::ImageConfig image_config(const spec::Spec& spec, const lock::Lock& lock, const std::vector<Layer>& layers);
+/// A finished layer as oci::write_image() wants it; `engine` and `layer` must outlive it.
+oci::LayerSource layer_source(const Layer& layer, Engine& engine);
 
 /// The merged root of a locked spec's image, made when the store lacks it.
 std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
