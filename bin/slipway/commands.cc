@@ -27,6 +27,7 @@ std::unique_ptr<Command> make_verify();
 std::unique_ptr<Command> make_bundle();
 std::unique_ptr<Command> make_diff();
 std::unique_ptr<Command> make_explain();
+std::unique_ptr<Command> make_doctor();
 std::unique_ptr<Command> make_audit();
 std::unique_ptr<Command> make_sbom();
 std::unique_ptr<Command> make_config();
@@ -60,6 +61,7 @@ constexpr std::array kCommands = {
     Entry{"rm", Group::Share, "Take an image's name away", make_rm},
     Entry{"gc", Group::Share, "Free the disk space of what no image needs", make_gc},
     Entry{"ship", Group::Deliver, "Make a slim image that serves a SavedModel", make_ship},
+    Entry{"doctor", Group::Inspect, "Look at this machine: what it can do, and what kills left on it", make_doctor},
     Entry{"audit", Group::Inspect, "Check an image or a running workspace against the security list", make_audit},
     Entry{"sbom", Group::Inspect, "Print what an image is made of: SPDX, CycloneDX or SLSA provenance", make_sbom},
     Entry{"config", Group::Inspect, "Show every setting and where its value came from", make_config},

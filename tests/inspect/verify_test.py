@@ -80,7 +80,7 @@ class Verify(support.Case):
             out = layouts.io.BytesIO()
             with tarfile.open(fileobj=layouts.io.BytesIO(plain)) as old, tarfile.open(fileobj=out, mode="w") as new:
                 for info in old:
-                    if info.name == "etc/shadow":
+                    if info.name == "etc/passwd":
                         info.mode = 0o666
                     new.addfile(info, old.extractfile(info) if info.isreg() else None)
             return out.getvalue()
@@ -88,7 +88,7 @@ class Verify(support.Case):
         record = self.verify(self.tampered(change), status=1)
         self.assertFalse(record["same"] or record["same_content"])
         self.assertEqual(record["first_difference"],
-                         {"layer": "system", "path": "/etc/shadow", "field": "mode", "expected": "0666", "actual": "0640"})
+                         {"layer": "system", "path": "/etc/passwd", "field": "mode", "expected": "0666", "actual": "0644"})
 
     def test_another_encoder(self):
         record = self.verify(self.tampered(lambda name, plain: plain if name == "base" else None), status=1)
