@@ -6,7 +6,6 @@
 #include "core/error.h"
 #include "image/build.h"
 #include "inspect/bundle.h"
-#include "nlohmann/json.hpp"
 #include "options.h"
 #include "project.h"
 #include "session.h"

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "image/engine.h"
-#include "oci/types.h"
 #include "oci/layout.h"
+#include "oci/types.h"
 #include "spec/spec.h"
 
 namespace slip::image {
@@ -42,12 +42,11 @@ struct Assembly {
 /// and writes the outputs. What `build` ends with; other kinds of images have recipes of their own before it.
 BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
                      const lock::Lock& lock, lock::Context& context);
-/// The same from recipes that are planned already, by the engine that has them.
-BuildResult build_planned(const spec::Spec& spec, const lock::Lock& lock, const std::vector<LayerPlan>& plan,
-                          Engine& engine, const BuildOptions& options, lock::Context& context);
 
-/// The image's configuration: no clock, no host, no secret. diff_ids are left to oci::make_image().
-oci::ImageConfig image_config(const spec::Spec& spec, const lock::Lock& lock, const std::vector<Layer>& layers);
+/// The configuration of a spec's image, without layers: no clock, no host, no secret.
+oci::ImageConfig image_config(const spec::Spec& spec, const lock::Lock& lock);
+/// One line of history per layer: kind and name of its recipe.
+void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers);
 /// A finished layer as oci::write_image() wants it; `engine` and `layer` must outlive it.
 oci::LayerSource layer_source(const Layer& layer, Engine& engine);
 

@@ -207,7 +207,9 @@ Verification verify(const Subject& subject, lock::Context& context) {
       result.taken.push_back(layer.plan.name);
     }
   }
-  const oci::Image made = oci::make_image(image::image_config(*subject.spec(), *subject.lock(), layers), sources);
+  oci::ImageConfig config = image::image_config(*subject.spec(), *subject.lock());
+  image::add_history(config, layers);
+  const oci::Image made = oci::make_image(std::move(config), sources);
   result.actual = codec::sha256(made.manifest);
   result.same = result.actual == result.expected;
   std::size_t equal = 0;
