@@ -16,59 +16,6 @@ using codec::Json;
 
 constexpr std::string_view kNotes = "image";
 
-/// The image's configuration: no clock, no host, no secret.
-oci::ImageConfig config_of(const spec::Spec& spec, const lock::Lock& lock) {
-  oci::ImageConfig config;
-  config.created = lock.snapshot;
-  config.user = format("{}:{}", kUserId, kUserId);
-  for (const auto& [name, value] : image_env(spec)) {
-    config.env.push_back(name + "=" + value);
-  }
-  const bool services = spec.services.jupyter || spec.services.ssh;
-  config.entrypoint = {kInitPath};
-  if (services) {
-    constexpr std::uint64_t kSecond = 1'000'000'000;
-    config.healthcheck = {{"CMD", kInitPath, "--health"}, 30 * kSecond, 5 * kSecond, 60 * kSecond, 3};
-  } else {
-    config.cmd = {"/bin/bash"};
-  }
-  if (spec.services.jupyter) {
-    config.exposed_ports.insert(format("{}/tcp", kJupyterPort));
-  }
-  if (spec.services.ssh) {
-    config.exposed_ports.insert(format("{}/tcp", kSshPort));
-  }
-  config.working_dir = "/workspace";
-  config.labels = {{"dev.slipway.lock", lock::digest(lock).text()},
-                   {"dev.slipway.spec", spec::to_json(spec)},
-                   {"org.opencontainers.image.title", spec.name}};
-  config.stop_signal = "SIGTERM";
-  return config;
-}
-
-void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers) {
-  for (const Layer& layer : layers) {
-    oci::History step;
-    step.created = config.created;
-    step.created_by = format("slipway {} {}", kind_of(layer.plan.recipe), layer.plan.name);
-    config.history.push_back(std::move(step));
-  }
-}
-
-std::vector<oci::LayerSource> sources_of(const std::vector<Layer>& layers, Engine& engine) {
-  std::vector<oci::LayerSource> sources;
-  for (const Layer& layer : layers) {
-    oci::LayerSource source;
-    source.descriptor.media_type = oci::media::kLayerGzip;
-    source.descriptor.digest = layer.encoded.digest;
-    source.descriptor.size = layer.encoded.size;
-    source.diff_id = layer.encoded.diff_id;
-    source.produce = [&engine, &layer](Sink& out) { engine.produce(layer, out); };
-    sources.push_back(std::move(source));
-  }
-  return sources;
-}
-
 /// Every blob of the packages a lock names: gc keeps the inputs of tagged images, so a rebuild fetches nothing.
 void add_inputs(const lock::Lock& lock, std::vector<Digest>& blobs) {
   for (const lock::Deb& deb : lock.debs) {
@@ -108,6 +55,54 @@ oci::Reference reference_of(const spec::Spec& spec, const std::string& tag) {
 
 }  // namespace
 
+oci::ImageConfig image_config(const spec::Spec& spec, const lock::Lock& lock) {
+  oci::ImageConfig config;
+  config.created = lock.snapshot;
+  config.user = format("{}:{}", kUserId, kUserId);
+  for (const auto& [name, value] : image_env(spec)) {
+    config.env.push_back(name + "=" + value);
+  }
+  const bool services = spec.services.jupyter || spec.services.ssh;
+  config.entrypoint = {kInitPath};
+  if (services) {
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    config.healthcheck = {{"CMD", kInitPath, "--health"}, 30 * kSecond, 5 * kSecond, 60 * kSecond, 3};
+  } else {
+    config.cmd = {"/bin/bash"};
+  }
+  if (spec.services.jupyter) {
+    config.exposed_ports.insert(format("{}/tcp", kJupyterPort));
+  }
+  if (spec.services.ssh) {
+    config.exposed_ports.insert(format("{}/tcp", kSshPort));
+  }
+  config.working_dir = "/workspace";
+  config.labels = {{"dev.slipway.lock", lock::digest(lock).text()},
+                   {"dev.slipway.spec", spec::to_json(spec)},
+                   {"org.opencontainers.image.title", spec.name}};
+  config.stop_signal = "SIGTERM";
+  return config;
+}
+
+void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers) {
+  for (const Layer& layer : layers) {
+    oci::History step;
+    step.created = config.created;
+    step.created_by = format("slipway {} {}", kind_of(layer.plan.recipe), layer.plan.name);
+    config.history.push_back(std::move(step));
+  }
+}
+
+oci::LayerSource layer_source(const Layer& layer, Engine& engine) {
+  oci::LayerSource source;
+  source.descriptor.media_type = oci::media::kLayerGzip;
+  source.descriptor.digest = layer.encoded.digest;
+  source.descriptor.size = layer.encoded.size;
+  source.diff_id = layer.encoded.diff_id;
+  source.produce = [&engine, &layer](Sink& out) { engine.produce(layer, out); };
+  return source;
+}
+
 BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
                      const lock::Lock& lock, lock::Context& context) {
   const oci::Reference reference = oci::Reference::parse(assembly.tag);
@@ -125,7 +120,11 @@ BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std:
     result.unchanged = result.unchanged && layer.reused;
   }
   add_history(assembly.config, result.layers);
-  const oci::Image image = oci::make_image(std::move(assembly.config), sources_of(result.layers, engine));
+  std::vector<oci::LayerSource> sources;
+  for (const Layer& layer : result.layers) {
+    sources.push_back(layer_source(layer, engine));
+  }
+  const oci::Image image = oci::make_image(std::move(assembly.config), std::move(sources));
   result.config = context.store.put_blob(image.config);
   result.digest = context.store.put_blob(image.manifest);
   note_image(result, engine, lock, plan, context.store);
@@ -150,7 +149,7 @@ BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProg
   if (options.check_imports) {
     check_imports(spec, lock, engine, context);
   }
-  return assemble({config_of(spec, lock), reference.text(), options.outputs}, plan, std::move(layers), engine, lock,
+  return assemble({image_config(spec, lock), reference.text(), options.outputs}, plan, std::move(layers), engine, lock,
                   context);
 }
 

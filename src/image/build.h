@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "image/engine.h"
+#include "oci/layout.h"
 #include "oci/types.h"
 #include "spec/spec.h"
 
@@ -41,6 +42,13 @@ struct Assembly {
 /// and writes the outputs. What `build` ends with; other kinds of images have recipes of their own before it.
 BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
                      const lock::Lock& lock, lock::Context& context);
+
+/// The configuration of a spec's image, without layers: no clock, no host, no secret.
+oci::ImageConfig image_config(const spec::Spec& spec, const lock::Lock& lock);
+/// One line of history per layer: kind and name of its recipe.
+void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers);
+/// A finished layer as oci::write_image() wants it; `engine` and `layer` must outlive it.
+oci::LayerSource layer_source(const Layer& layer, Engine& engine);
 
 /// The merged root of a locked spec's image, made when the store lacks it.
 std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
