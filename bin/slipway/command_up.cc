@@ -14,6 +14,7 @@
 #include "oci/types.h"
 #include "options.h"
 #include "project.h"
+#include "remotes.h"
 #include "session.h"
 #include "workspace/host.h"
 #include "workspace/manage.h"
@@ -43,7 +44,8 @@ class Up final : public Command {
         "is kept, and so is what `pip install` adds, until the image changes. A workspace that runs already as asked "
         "is "
         "left alone; one whose image or settings have changed is started anew.\n\n"
-        "With the reference of an image in place of a folder no checkout is needed: services come from the image.");
+        "With the reference of an image in place of a folder no checkout is needed: services come from the image, which is "
+        "pulled when the store lacks it.");
     o.arg("DIR|REF", target_, "a project's folder, or an image").file();
     o.value("name", 'n', "NAME", name_, "what to call the workspace").fallback("the spec's name");
     o.value("variant", "NAME", variant_, "start a variant of the spec");
@@ -111,23 +113,10 @@ class Up final : public Command {
   }
 
   workspace::Record of_image(Session& s, fs::path& root) {
-    const std::string reference = oci::Reference::parse(target_).text();
-    const auto tagged = s.store().resolve(reference);
-    const auto note = tagged ? image::image_note(s.store(), *tagged) : std::nullopt;
-    if (!note) {
-      throw Error(ErrorKind::NotFound, "there is no folder and no image `{}`", target_)
-          .add_hint("`slipway images` lists the images; a folder must hold a slipway.yaml");
-    }
-    const auto tree = s.store().find_tree(note->root);
-    if (!tree) {
-      throw Error(ErrorKind::NotFound, "image `{}` has no unpacked files in the store any more", reference)
-          .add_hint("run `slipway build` in its project");
-    }
-    root = *tree;
-    const oci::Manifest manifest = oci::parse_manifest(s.store().read_blob(*tagged));
-    const oci::ImageConfig config = oci::parse_image_config(s.store().read_blob(manifest.config.digest));
-    workspace::Record record = workspace::record_of_image(config, reference, root, options());
-    record.digest = tagged->text();
+    const Runnable image = runnable_image(s, target_, offline_);
+    root = image.root;
+    workspace::Record record = workspace::record_of_image(image.config, image.reference, root, options());
+    record.digest = image.digest.text();
     return record;
   }
 

@@ -20,6 +20,11 @@ std::unique_ptr<Command> make_restart();
 std::unique_ptr<Command> make_passwd();
 std::unique_ptr<Command> make_ssh_config();
 std::unique_ptr<Command> make_ship();
+std::unique_ptr<Command> make_login();
+std::unique_ptr<Command> make_logout();
+std::unique_ptr<Command> make_push();
+std::unique_ptr<Command> make_pull();
+std::unique_ptr<Command> make_tag();
 std::unique_ptr<Command> make_images();
 std::unique_ptr<Command> make_rm();
 std::unique_ptr<Command> make_gc();
@@ -57,6 +62,11 @@ constexpr std::array kCommands = {
     Entry{"passwd", Group::Run, "Set a password for Jupyter", make_passwd},
     Entry{"ssh-config", Group::Run, "Print the ssh_config lines of a workspace", make_ssh_config},
     Entry{"run", Group::Run, "Run a command in the locked environment", make_run},
+    Entry{"login", Group::Share, "Log in to a registry", make_login},
+    Entry{"logout", Group::Share, "Forget the credentials of a registry", make_logout},
+    Entry{"push", Group::Share, "Push an image to a registry", make_push},
+    Entry{"pull", Group::Share, "Pull an image from a registry", make_pull},
+    Entry{"tag", Group::Share, "Give an image another name", make_tag},
     Entry{"images", Group::Share, "List the images of the store", make_images},
     Entry{"rm", Group::Share, "Take an image's name away", make_rm},
     Entry{"gc", Group::Share, "Free the disk space of what no image needs", make_gc},

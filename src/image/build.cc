@@ -33,20 +33,19 @@ void add_inputs(const lock::Lock& lock, std::vector<Digest>& blobs) {
 
 void note_image(const BuildResult& result, const Engine& engine, const lock::Lock& lock,
                 const std::vector<LayerPlan>& plan, store::Store& store) {
-  std::vector<Digest> blobs = {result.digest, result.config};
+  ImageNote note;
+  note.root = root_key(plan);
+  note.trees = engine.tree_keys();
+  note.blobs = {result.digest, result.config};
   for (const Layer& layer : result.layers) {
-    blobs.push_back(layer.encoded.digest);
+    note.blobs.push_back(layer.encoded.digest);
   }
-  add_inputs(lock, blobs);
-  Json note = {{"root", root_key(plan)},
-               {"trees", Json(engine.tree_keys())},
-               {"size", result.size},
-               {"size_unpacked", result.size_unpacked}};
-  note["blobs"] = Json::array();
-  for (const Digest& blob : blobs) {
-    note["blobs"].push_back(blob.hex());
-  }
-  store.set_record(kNotes, result.digest.hex(), codec::dump_canonical(note));
+  add_inputs(lock, note.blobs);
+  note.lock = store.put_blob(lock::to_toml(lock));
+  note.blobs.push_back(*note.lock);
+  note.size = result.size;
+  note.size_unpacked = result.size_unpacked;
+  set_image_note(store, result.digest, note);
 }
 
 oci::Reference reference_of(const spec::Spec& spec, const std::string& tag) {
@@ -160,6 +159,19 @@ std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock,
   return engine.root();
 }
 
+void set_image_note(store::Store& store, const Digest& manifest, const ImageNote& note) {
+  Json json = {
+      {"root", note.root}, {"trees", Json(note.trees)}, {"size", note.size}, {"size_unpacked", note.size_unpacked}};
+  json["blobs"] = Json::array();
+  for (const Digest& blob : note.blobs) {
+    json["blobs"].push_back(blob.hex());
+  }
+  if (note.lock) {
+    json["lock"] = note.lock->hex();
+  }
+  store.set_record(kNotes, manifest.hex(), codec::dump_canonical(json));
+}
+
 std::optional<ImageNote> image_note(const store::Store& store, const Digest& manifest) {
   const auto text = store.record(kNotes, manifest.hex());
   if (!text) {
@@ -177,6 +189,9 @@ std::optional<ImageNote> image_note(const store::Store& store, const Digest& man
   }
   note.size = json.at("size").get<std::uint64_t>();
   note.size_unpacked = json.at("size_unpacked").get<std::uint64_t>();
+  if (json.contains("lock")) {
+    note.lock = Digest::from(json.at("lock").get<std::string>());
+  }
   return note;
 }
 

@@ -59,9 +59,11 @@ struct ImageNote {
   std::string root;                ///< tree key of the merged root
   std::vector<std::string> trees;  ///< every tree the image is made of
   std::vector<Digest> blobs;       ///< config, layers that lie as blobs
+  std::optional<Digest> lock;      ///< blob of the lock it was built from; nullopt: pulled
   std::uint64_t size = 0;
   std::uint64_t size_unpacked = 0;
 };
+void set_image_note(store::Store& store, const Digest& manifest, const ImageNote& note);
 std::optional<ImageNote> image_note(const store::Store& store, const Digest& manifest);
 
 }  // namespace slip::image

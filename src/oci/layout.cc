@@ -219,11 +219,12 @@ Parts parts_of(const Image& image, const std::optional<Reference>& name, const s
 }
 
 LayerSource layer_from_file(Descriptor descriptor, const Digest& diff_id, fs::path file) {
-  return {std::move(descriptor), diff_id, [file = std::move(file)](Sink& out) {
-            const os::Fd fd = os::open_read(file);
-            os::FdSource in(fd.get(), file.string());
-            copy_all(in, out);
-          }};
+  const auto copy = [file](Sink& out) {
+    const os::Fd fd = os::open_read(file);
+    os::FdSource in(fd.get(), file.string());
+    copy_all(in, out);
+  };
+  return {std::move(descriptor), diff_id, copy, std::move(file)};
 }
 
 Image make_image(ImageConfig config, std::vector<LayerSource> layers, std::map<std::string, std::string> annotations) {

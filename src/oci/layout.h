@@ -24,6 +24,7 @@ struct LayerSource {
   Digest diff_id;
   /// Writes exactly the bytes of `descriptor`; called at most once per write.
   std::function<void(Sink&)> produce;
+  fs::path file;  ///< where the bytes lie as they are; empty: only produce() has them
 };
 
 /// A LayerSource that copies a file.

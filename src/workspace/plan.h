@@ -23,6 +23,11 @@ struct RunOptions {
 /// afterwards, no network. Pure: sources of mounts are made absolute, not looked at.
 launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path& root, const RunOptions& options);
 
+/// The same for an image without its project. One that slipway did not make runs as the same ordinary user, with a home
+/// in /tmp.
+launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference,
+                                  const std::filesystem::path& root, const RunOptions& options);
+
 /// What `up` was asked for on top of the spec.
 struct UpOptions {
   std::string name;                             ///< empty: the spec's
