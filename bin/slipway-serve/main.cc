@@ -50,7 +50,8 @@ void pin_onednn(slip::serving::Log& log) {
 
 int serve(Options options) {
   const sigset_t signals = block_signals();
-  slip::serving::Log log;
+  slip::serving::Log log(options.log_format == "text" ? slip::serving::Log::Form::Text
+                                                      : slip::serving::Log::Form::Json);
   if (options.tensorflow.empty()) {
     options.tensorflow = default_tensorflow();
   }

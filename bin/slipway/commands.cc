@@ -23,6 +23,7 @@ std::unique_ptr<Command> make_ship();
 std::unique_ptr<Command> make_images();
 std::unique_ptr<Command> make_rm();
 std::unique_ptr<Command> make_gc();
+std::unique_ptr<Command> make_serve();
 std::unique_ptr<Command> make_audit();
 std::unique_ptr<Command> make_config();
 std::unique_ptr<Command> make_completion();
@@ -51,6 +52,7 @@ constexpr std::array kCommands = {
     Entry{"rm", Group::Share, "Take an image's name away", make_rm},
     Entry{"gc", Group::Share, "Free the disk space of what no image needs", make_gc},
     Entry{"ship", Group::Deliver, "Make a slim image that serves a SavedModel", make_ship},
+    Entry{"serve", Group::Deliver, "Serve a SavedModel over REST and gRPC from the working tree", make_serve},
     Entry{"audit", Group::Inspect, "Check an image or a running workspace against the security list", make_audit},
     Entry{"config", Group::Inspect, "Show every setting and where its value came from", make_config},
     Entry{"completion", Group::Inspect, "Print the completion script for a shell", make_completion},

@@ -74,6 +74,7 @@ const std::vector<Flag>& flags() {
       {"tensorflow_session_config_file", &Options::tensorflow_session_config_file, "ConfigProto in text format"},
 
       {"access_log", &Options::access_log, "one line per request", "Operation"},
+      {"log_format", &Options::log_format, "json: one object per line; text: for people"},
       {"monitoring_config_file", &Options::monitoring_config_file,
        "MonitoringConfig in text format: metrics at its path too"},
       {"grace_seconds", &Options::grace_seconds, "time for running requests after SIGTERM"},
@@ -187,6 +188,9 @@ void check(const Options& options) {
     if (port > 65535) {
       bad_value("port", std::to_string(port), "a port up to 65535");
     }
+  }
+  if (options.log_format != "json" && options.log_format != "text") {
+    bad_value("log_format", options.log_format, "json or text");
   }
   if (!options.batching_parameters_file.empty() && !options.enable_batching) {
     throw Error(ErrorKind::Usage, "--batching_parameters_file is given without --enable_batching");

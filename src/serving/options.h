@@ -49,8 +49,9 @@ struct Options {
   std::int64_t max_body_bytes = 256 << 20;
   std::int64_t max_connections = 4096;
   bool access_log = false;
-  bool probe = false;  ///< ask a server on this machine whether it is ready, instead of serving
-  bool describe_runtime = false;  ///< print what the runtime can run, instead of serving
+  std::string log_format = "json";  ///< or "text"
+  bool probe = false;               ///< ask a server on this machine whether it is ready, instead of serving
+  bool describe_runtime = false;    ///< print what the runtime can run, instead of serving
   bool version = false;
   bool help = false;
   std::vector<std::string> without_effect;  ///< flags of tensorflow_model_server that were given and change nothing
