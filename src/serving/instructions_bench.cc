@@ -22,9 +22,8 @@ std::string body_of(int count) {
   out.begin_array();
   for (int i = 0; i < count; i += 3) {
     out.begin_array();
-    for (int j = i; j < i + 3; ++j) {
-      out.decimal(value_of(j));
-    }
+    const float pixel[] = {value_of(i), value_of(i + 1), value_of(i + 2)};
+    out.decimals(pixel, 3);
     out.end_array();
   }
   out.end_array();
