@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "core/error.h"
+#include "model/saved_model.h"
 #include "options.h"
 #include "session.h"
 #include "tensorflow.h"
@@ -12,21 +13,6 @@ namespace slip::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A SavedModel, or a folder whose numbered folders are versions of one.
-bool holds_model(const fs::path& folder) {
-  if (fs::exists(folder / "saved_model.pb")) {
-    return true;
-  }
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename();
-    if (name.find_first_not_of("0123456789") == std::string::npos && fs::exists(entry.path() / "saved_model.pb")) {
-      return true;
-    }
-  }
-  return false;
-}
 
 /// slipway-serve lies beside slipway, as built and as installed.
 fs::path find_server() {
@@ -58,16 +44,10 @@ class Serve final : public Command {
 
   int run(Session& s) override {
     const fs::path folder = fs::absolute(folder_).lexically_normal();
-    if (!holds_model(folder)) {
-      throw Error(ErrorKind::NotFound, "serve `{}`: neither it nor a numbered folder in it holds a saved_model.pb",
-                  folder_)
-          .add_hint("name the folder that tf.saved_model.save or model.save wrote, or the one above its versions");
-    }
+    const model::SavedModel model = model::open_saved_model(folder, name_);
+    const std::string& name = model.name;
     const fs::path server = find_server();
-    const fs::path tensorflow = find_tensorflow(s, offline_);
-    const std::string name = !name_.empty()              ? name_
-                             : folder.filename().empty() ? folder.parent_path().filename().string()
-                                                         : folder.filename().string();
+    const fs::path tensorflow = find_tensorflow(s, model.graph.tensorflow, offline_);
     std::vector<std::string> argv = {server.string(),
                                      "--model_name=" + name,
                                      "--model_base_path=" + folder.string(),

@@ -2,10 +2,12 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "core/error.h"
 #include "lock/packages.h"
+#include "model/runtime.h"
 #include "wheel/archive.h"
 
 namespace slip::cli {
@@ -15,16 +17,11 @@ namespace fs = std::filesystem;
 
 constexpr const char* kLibrary = "libtensorflow_framework.so.2";
 
-/// The wheel whose libraries serve models: the processor-only build of the version that images train with.
-lock::Wheel runtime_wheel() {
-  lock::Wheel wheel;
-  wheel.name = "tensorflow-cpu";
-  wheel.version = "2.9.0";
-  wheel.artifact.source = "pypi";
-  wheel.artifact.file = "tensorflow_cpu-2.9.0-cp39-cp39-manylinux_2_17_x86_64.manylinux2014_x86_64.whl";
-  wheel.artifact.size = 207'457'565;
-  wheel.artifact.sha256 = Digest::from("sha256:1e5ac63e05725c94ecde91a226caf19cd6e771f9a4171b744ff51e53aee1a810");
-  return wheel;
+/// The wheel whose libraries serve a model: of the version that wrote it when the runtime lock has that one.
+lock::Wheel runtime_wheel(const std::string& version) {
+  const lock::Lock runtime = model::parse_runtime(model::kRuntimeLock, "runtime.lock", Digest{});
+  const bool known = std::ranges::any_of(runtime.wheels, [&](const lock::Wheel& w) { return w.version == version; });
+  return model::with_tensorflow(runtime, known ? version : std::string(model::kDefaultTensorflow)).wheels.at(0);
 }
 
 /// A lease that lasts as long as the process, also when another program takes its place.
@@ -35,7 +32,7 @@ void hold(const store::Lease& lease) {
 
 }  // namespace
 
-fs::path find_tensorflow(Session& s, bool offline) {
+fs::path find_tensorflow(Session& s, const std::string& version, bool offline) {
   if (const char* given = std::getenv("SLIPWAY_TENSORFLOW"); given != nullptr && *given != '\0') {
     if (!fs::exists(fs::path(given) / kLibrary)) {
       throw Error(ErrorKind::NotFound, "use TensorFlow in `{}`, which SLIPWAY_TENSORFLOW names", given)
@@ -48,7 +45,7 @@ fs::path find_tensorflow(Session& s, bool offline) {
     return installed;
   }
   lock::Context& context = s.context(offline);
-  const lock::Wheel wheel = runtime_wheel();
+  const lock::Wheel wheel = runtime_wheel(version);
   lock::fetch_wheels({&wheel, 1}, context);
   const wheel::WheelInput input{context.store.blob_path(wheel.artifact.sha256), wheel.artifact.file,
                                 wheel.artifact.sha256, false};

@@ -47,7 +47,7 @@ def ask(port, name):
 
 
 def test_a_folder_of_versions_and_a_saved_model():
-    for folder, name in ((MODELS / "half_plus_two_tf2", "half_plus_two_tf2"), (MODELS / "half_plus_two_tf2/2/", "2")):
+    for folder, name in ((MODELS / "half_plus_two_tf2", "half_plus_two_tf2"), (MODELS / "half_plus_two_tf2/2/", "half_plus_two_tf2")):
         process, port, lines = serve(folder)
         assert ask(port, name) == {"predictions": [3.5]}
         status, rest = stop(process)
@@ -66,7 +66,7 @@ def test_names_and_flags_behind_the_dashes():
 def test_what_is_no_model():
     with tempfile.TemporaryDirectory() as folder:
         ran = subprocess.run([SLIPWAY, "serve", folder], text=True, capture_output=True, env=ENV)
-        assert ran.returncode == 1 and "neither it nor a numbered folder in it holds a saved_model.pb" in ran.stderr, ran
+        assert ran.returncode == 1 and "is no SavedModel and holds no numbered version of one" in ran.stderr, ran
         assert "hint: name the folder" in ran.stderr
         ran = subprocess.run([SLIPWAY, "serve", str(MODELS / "half_plus_three")], text=True, capture_output=True,
                              env={**ENV, "SLIPWAY_TENSORFLOW": folder})
