@@ -135,7 +135,7 @@ TEST_F(ModelTest, BrokenGraphsAreErrors) {
   };
   const auto replaced = [&](std::string_view from, std::string_view to) {
     std::string text = graph;
-    const std::size_t at = text.find(from);
+    const std::size_t at = text.rfind(from);  // in the graph: the list of operations stands before it
     EXPECT_NE(at, std::string::npos) << from;
     return text.replace(at, from.size(), to);
   };

@@ -38,8 +38,6 @@ const std::vector<Flag>& flags() {
        "labels may name versions that are not loaded yet"},
       {"enable_model_warmup", &Options::enable_model_warmup, "run a version's warm-up requests before it serves"},
       {"num_request_iterations_for_warmup", &Options::num_request_iterations_for_warmup, "run each of them this often"},
-      {"enable_signature_method_name_check", &Options::enable_signature_method_name_check,
-       "predict only with signatures whose method is predict"},
 
       {"address", &Options::address, "IP address of both ports", "Ports"},
       {"port", &Options::port, "gRPC port; 0: none"},
@@ -98,6 +96,7 @@ constexpr Ignored kWithoutEffect[] = {
     {"num_unload_threads", true},
     {"flush_filesystem_caches", false},
     {"grpc_channel_arguments", true},
+    {"enable_signature_method_name_check", false},
     {"prefer_tflite_model", false},
     {"use_tflite_model", false},
     {"xla_cpu_compilation_enabled", false},
