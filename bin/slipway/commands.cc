@@ -28,6 +28,7 @@ std::unique_ptr<Command> make_tag();
 std::unique_ptr<Command> make_images();
 std::unique_ptr<Command> make_rm();
 std::unique_ptr<Command> make_gc();
+std::unique_ptr<Command> make_serve();
 std::unique_ptr<Command> make_verify();
 std::unique_ptr<Command> make_bundle();
 std::unique_ptr<Command> make_diff();
@@ -71,6 +72,7 @@ constexpr std::array kCommands = {
     Entry{"rm", Group::Share, "Take an image's name away", make_rm},
     Entry{"gc", Group::Share, "Free the disk space of what no image needs", make_gc},
     Entry{"ship", Group::Deliver, "Make a slim image that serves a SavedModel", make_ship},
+    Entry{"serve", Group::Deliver, "Serve a SavedModel over REST and gRPC from the working tree", make_serve},
     Entry{"doctor", Group::Inspect, "Look at this machine: what it can do, and what kills left on it", make_doctor},
     Entry{"audit", Group::Inspect, "Check an image or a running workspace against the security list", make_audit},
     Entry{"sbom", Group::Inspect, "Print what an image is made of: SPDX, CycloneDX or SLSA provenance", make_sbom},
