@@ -41,6 +41,7 @@ void add_options(Record& record, const UpOptions& options) {
     }
   }
   record.ports = options.ports;
+  record.runtime = options.runtime;
 }
 
 template <class T>
@@ -113,6 +114,11 @@ launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path&
   }
   plan.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids, spec.resources.shm_bytes};
   return plan;
+}
+
+void add_init(launch::LaunchPlan& plan) {
+  plan.argv.insert(plan.argv.begin(), {image::kInitPath, "--"});
+  plan.direct = true;
 }
 
 Record record_of(const spec::Spec& spec, const std::filesystem::path& root, const UpOptions& options) {
