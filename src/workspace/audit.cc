@@ -143,7 +143,10 @@ std::vector<Finding> judge_mounts(const Evidence& e) {
     keys_locked = keys_locked || (mount.point == "/run/slipway/keys" && has(mount, "ro"));
     const bool device = mount.type == "devtmpfs";  // /dev/null and its like, and masks over files of /proc
     const bool dev = mount.point == "/dev" || mount.point.starts_with("/dev/pts");
-    if (!device && (!has(mount, "nosuid") || (!dev && !has(mount, "nodev")))) {
+    // How OCI runtimes hide and freeze kernel files: nothing can be put there, and the kernel's own have no such bits.
+    const bool frozen = has(mount, "ro") && (mount.point.starts_with("/proc/") || mount.point.starts_with("/sys/")) &&
+                        (mount.type == "proc" || mount.type == "sysfs" || mount.type == "tmpfs");
+    if (!device && !frozen && (!has(mount, "nosuid") || (!dev && !has(mount, "nodev")))) {
       rights.push_back(printable(mount.point));
     }
     if (mount.shared) {
