@@ -27,7 +27,8 @@ class Run final : public Command {
             "make a folder or file of the host visible inside (may be repeated)");
     o.value("env", 'e', "NAME=VALUE", env_,
             "set a variable inside; NAME alone takes the caller's value (may be repeated)");
-    o.flag("plan", plan_, "print the launch plan and run nothing");
+    o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun").fallback("native");
+    o.flag("plan", plan_, "print the launch plan, or the bundle of `--runtime`, and run nothing");
     o.flag("offline", offline_, "use only what the store holds");
     o.rest("COMMAND", command_, "what to run, with its arguments").required();
     o.example("slipway run -- python train.py", "run a script in the environment");
@@ -36,17 +37,23 @@ class Run final : public Command {
   }
 
   int run(Session& s) override {
-    const launch::LaunchPlan plan = image_.empty() ? plan_of_project(s) : plan_of_image(s);
+    const auto runtime = launch::find_runtime(runtime_.empty() ? "native" : runtime_);
+    launch::LaunchPlan plan = image_.empty() ? plan_of_project(s) : plan_of_image(s);
     const launch::HostId id = s.context(offline_).id;
+    if (runtime) {
+      workspace::add_init(plan);
+    }
     if (plan_) {
-      s.print(launch::to_json(plan));
+      s.print(runtime ? launch::bundle_text(plan, *runtime, id) : launch::to_json(plan));
       return 0;
     }
     workspace::prepare_mounts(plan.mounts, folder_);
     // The lease keeps the root from `slipway gc`, which need not wait for a command that runs for days.
     const auto lease = s.store().lease_tree(plan.root.filename().string());
     s.close_store();
-    const launch::LaunchResult result = launch::run_native(plan, id, launch::Stdio{}, s.events());
+    const launch::LaunchResult result = runtime
+                                            ? launch::run_by_runtime(*runtime, plan, id, launch::Stdio{}, s.events())
+                                            : launch::run_native(plan, id, launch::Stdio{}, s.events());
     for (const std::string& unmet : result.unmet) {
       s.events().warn("{}", unmet);
     }
@@ -95,6 +102,7 @@ class Run final : public Command {
   std::string image_;
   std::string file_;
   std::string variant_;
+  std::string runtime_;
   std::vector<std::string> mounts_;
   std::vector<std::string> env_;
   std::vector<std::string> command_;

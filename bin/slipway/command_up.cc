@@ -54,9 +54,11 @@ class Up final : public Command {
     o.value("env", 'e', "NAME=VALUE", env_, "set a variable inside; not for secrets (may be repeated)");
     o.value("port", 'p', "SERVICE=PORT", ports_, "publish `jupyter` or `ssh` at this port (may be repeated)")
         .fallback("the one it had, or 8888 and 2222, or a free one");
+    o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun")
+        .fallback("the one it had, or native");
     o.flag("no-ssh-config", no_ssh_config_, "leave ~/.ssh/config as it is");
     o.flag("enable", enable_, "also start it with the machine (root), or with your session: a systemd unit");
-    o.flag("plan", plan_, "print the launch plan and start nothing");
+    o.flag("plan", plan_, "print the launch plan, or the bundle of `--runtime`, and start nothing");
     o.flag("offline", offline_, "use only what the store holds");
     o.json();
     o.example("slipway up", "start the workspace of the project here");
@@ -65,13 +67,16 @@ class Up final : public Command {
 
   int run(Session& s) override {
     const auto start = std::chrono::steady_clock::now();
+    const auto runtime = launch::find_runtime(runtime_.empty() ? "native" : runtime_);
     workspace::UpInput input;
     workspace::Record record = is_project(target_) ? of_project(s, input.root) : of_image(s, input.root);
     const config::Config& config = s.config();
     input.dirs = config.dirs;
     const workspace::Folder folder = workspace::folder_of(config.dirs, record.name);
     if (plan_) {
-      s.print(launch::to_json(workspace::plan_up(record, folder, input.root)));
+      const launch::LaunchPlan plan = workspace::plan_up(record, folder, input.root);
+      s.print(runtime ? launch::bundle_text(plan, *runtime, launch::host_id(config.root_host_id))
+                      : launch::to_json(plan));
       return 0;
     }
     workspace::prepare_mounts(record.mounts, record.project);
@@ -123,6 +128,7 @@ class Up final : public Command {
   [[nodiscard]] workspace::UpOptions options() const {
     workspace::UpOptions options;
     options.name = name_;
+    options.runtime = runtime_;
     for (const std::string& mount : mounts_) {
       options.mounts.push_back(workspace::parse_mount(mount, fs::current_path()));
     }
@@ -191,6 +197,7 @@ class Up final : public Command {
   std::vector<std::string> mounts_;
   std::vector<std::string> env_;
   std::vector<std::string> ports_;
+  std::string runtime_;
   bool no_ssh_config_ = false;
   bool enable_ = false;
   bool plan_ = false;

@@ -41,6 +41,7 @@ void add_options(Record& record, const UpOptions& options) {
     }
   }
   record.ports = options.ports;
+  record.runtime = options.runtime;
 }
 
 template <class T>
@@ -149,6 +150,11 @@ launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::str
   }
   plan.limits = record.limits;
   return plan;
+}
+
+void add_init(launch::LaunchPlan& plan) {
+  plan.argv.insert(plan.argv.begin(), {image::kInitPath, "--"});
+  plan.direct = true;
 }
 
 Record record_of(const spec::Spec& spec, const std::filesystem::path& root, const UpOptions& options) {
