@@ -35,7 +35,7 @@ test: deps-test
 	@tools/test $(BUILD)
 
 install: build
-	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(abspath $(PREFIX))
+	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --strip --prefix $(abspath $(PREFIX))
 	@[ -n "$(DESTDIR)" ] || tools/write-config "$(abspath $(PREFIX))/bin/slipway"
 
 format: deps-check

@@ -1,10 +1,13 @@
+#include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/error.h"
@@ -48,9 +51,17 @@ void pin_onednn(slip::serving::Log& log) {
   log.info("numerics pinned", {{"TF_ENABLE_ONEDNN_OPTS", std::string(std::getenv("TF_ENABLE_ONEDNN_OPTS"))}});
 }
 
+/// Few heaps for many threads: each keeps what its own threads once needed, and a version's memory is spread over all.
+void share_heaps() {
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  ::mallopt(M_ARENA_MAX, static_cast<int>(2 * cores));
+}
+
 int serve(Options options) {
+  share_heaps();
   const sigset_t signals = block_signals();
-  slip::serving::Log log;
+  slip::serving::Log log(options.log_format == "text" ? slip::serving::Log::Form::Text
+                                                      : slip::serving::Log::Form::Json);
   if (options.tensorflow.empty()) {
     options.tensorflow = default_tensorflow();
   }

@@ -5,6 +5,7 @@
 #include "command.h"
 #include "core/error.h"
 #include "image/build.h"
+#include "inspect/bundle.h"
 #include "options.h"
 #include "project.h"
 #include "session.h"
@@ -24,6 +25,8 @@ class Build final : public Command {
     o.value("variant", "NAME", variant_, "build a variant of the spec");
     o.value("tag", 't', "REF", tag_, "what to call the image").fallback("the spec's name");
     o.value("output", 'o', "KIND:PATH", outputs_, "also write the image there (may be repeated)");
+    o.value("bundle", "FILE", bundle_, "build what `slipway bundle` wrote, from the inputs in it; needs no checkout")
+        .file();
     o.flag("no-import-check", no_import_check_, "do not import what was asked for at the end");
     o.flag("offline", offline_, "use only what the store holds");
     o.json();
@@ -33,11 +36,7 @@ class Build final : public Command {
 
   int run(Session& s) override {
     const auto start = std::chrono::steady_clock::now();
-    const Project project = open_project(file_, variant_);
-    const image::InitProgram init = find_init();
-    const lock::Lock& lock = require_lock(project, init);
-    const image::BuildOptions options{tag_, outputs_, !no_import_check_};
-    const image::BuildResult built = image::build(project.spec, lock, init, options, s.context(offline_));
+    const image::BuildResult built = bundle_.empty() ? build_project(s) : build_bundle(s);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (s.json()) {
       s.print(record_of(built, seconds).dump());
@@ -49,6 +48,23 @@ class Build final : public Command {
   }
 
  private:
+  image::BuildResult build_project(Session& s) {
+    const Project project = open_project(file_, variant_);
+    const image::InitProgram init = find_init();
+    const lock::Lock& lock = require_lock(project, init);
+    const image::BuildOptions options{tag_, outputs_, !no_import_check_};
+    return image::build(project.spec, lock, init, options, s.context(offline_));
+  }
+
+  image::BuildResult build_bundle(Session& s) {
+    if (!outputs_.empty() || !variant_.empty() || !file_.empty()) {
+      throw Error(ErrorKind::Usage, "--bundle takes neither --file, --variant nor --output")
+          .add_hint("the bundle itself is an OCI archive");
+    }
+    return inspect::build_bundle(bundle_, tag_, s.context(offline_));
+  }
+
+  std::string bundle_;
   std::string file_;
   std::string variant_;
   std::string tag_;

@@ -1,11 +1,9 @@
-#include <termios.h>
 #include <unistd.h>
-
-#include <iostream>
 
 #include "command.h"
 #include "core/error.h"
 #include "options.h"
+#include "secret_input.h"
 #include "session.h"
 #include "workspace/control.h"
 #include "workspace/files.h"
@@ -14,43 +12,6 @@
 
 namespace slip::cli {
 namespace {
-
-/// A terminal that does not show what is typed, as long as the object lives.
-class Silence {
- public:
-  Silence() {
-    if (::tcgetattr(0, &before_) == 0) {
-      termios silent = before_;
-      silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
-      changed_ = ::tcsetattr(0, TCSAFLUSH, &silent) == 0;
-    }
-  }
-  Silence(const Silence&) = delete;
-  Silence& operator=(const Silence&) = delete;
-  ~Silence() {
-    if (changed_) {
-      ::tcsetattr(0, TCSAFLUSH, &before_);
-    }
-  }
-
- private:
-  termios before_{};
-  bool changed_ = false;
-};
-
-std::string ask(const char* prompt) {
-  std::string line;
-  const bool terminal = ::isatty(0) != 0;
-  if (terminal) {
-    std::cerr << prompt << std::flush;
-    const Silence silence;
-    std::getline(std::cin, line);
-    std::cerr << "\n";
-  } else {
-    std::getline(std::cin, line);
-  }
-  return line;
-}
 
 class Passwd final : public Command {
  public:
@@ -81,11 +42,11 @@ class Passwd final : public Command {
 
  private:
   static std::string new_password() {
-    std::string password = ask("New password: ");
+    std::string password = ask_secret("New password: ");
     if (password.size() < 8) {
       throw Error(ErrorKind::Invalid, "a password needs at least 8 characters");
     }
-    if (::isatty(0) != 0 && ask("Once more: ") != password) {
+    if (::isatty(0) != 0 && ask_secret("Once more: ") != password) {
       throw Error(ErrorKind::Invalid, "the two passwords differ: nothing was changed");
     }
     return password;

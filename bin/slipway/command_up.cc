@@ -14,6 +14,7 @@
 #include "oci/types.h"
 #include "options.h"
 #include "project.h"
+#include "remotes.h"
 #include "session.h"
 #include "workspace/host.h"
 #include "workspace/manage.h"
@@ -43,8 +44,8 @@ class Up final : public Command {
         "is kept, and so is what `pip install` adds, until the image changes. A workspace that runs already as asked "
         "is "
         "left alone; one whose image or settings have changed is started anew.\n\n"
-        "With the reference of an image in place of a folder no checkout is needed: services come from the image. Of a "
-        "model image (`slipway ship`) the REST and gRPC ports are published.");
+        "With the reference of an image in place of a folder no checkout is needed: services come from the image, which is "
+        "pulled when the store lacks it. Of a model image (`slipway ship`) the REST and gRPC ports are published.");
     o.arg("DIR|REF", target_, "a project's folder, or an image").file();
     o.value("name", 'n', "NAME", name_, "what to call the workspace").fallback("the spec's name");
     o.value("variant", "NAME", variant_, "start a variant of the spec");
@@ -54,9 +55,11 @@ class Up final : public Command {
     o.value("port", 'p', "SERVICE=PORT", ports_,
             "publish `jupyter`, `ssh`, `rest` or `grpc` at this port (may be repeated)")
         .fallback("the one it had, or 8888 and 2222, or a free one");
+    o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun")
+        .fallback("the one it had, or native");
     o.flag("no-ssh-config", no_ssh_config_, "leave ~/.ssh/config as it is");
     o.flag("enable", enable_, "also start it with the machine (root), or with your session: a systemd unit");
-    o.flag("plan", plan_, "print the launch plan and start nothing");
+    o.flag("plan", plan_, "print the launch plan, or the bundle of `--runtime`, and start nothing");
     o.flag("offline", offline_, "use only what the store holds");
     o.json();
     o.example("slipway up", "start the workspace of the project here");
@@ -65,13 +68,16 @@ class Up final : public Command {
 
   int run(Session& s) override {
     const auto start = std::chrono::steady_clock::now();
+    const auto runtime = launch::find_runtime(runtime_.empty() ? "native" : runtime_);
     workspace::UpInput input;
     workspace::Record record = is_project(target_) ? of_project(s, input.root) : of_image(s, input.root);
     const config::Config& config = s.config();
     input.dirs = config.dirs;
     const workspace::Folder folder = workspace::folder_of(config.dirs, record.name);
     if (plan_) {
-      s.print(launch::to_json(workspace::plan_up(record, folder, input.root)));
+      const launch::LaunchPlan plan = workspace::plan_up(record, folder, input.root);
+      s.print(runtime ? launch::bundle_text(plan, *runtime, launch::host_id(config.root_host_id))
+                      : launch::to_json(plan));
       return 0;
     }
     workspace::prepare_mounts(record.mounts, record.project);
@@ -113,29 +119,17 @@ class Up final : public Command {
   }
 
   workspace::Record of_image(Session& s, fs::path& root) {
-    const std::string reference = oci::Reference::parse(target_).text();
-    const auto tagged = s.store().resolve(reference);
-    const auto note = tagged ? image::image_note(s.store(), *tagged) : std::nullopt;
-    if (!note) {
-      throw Error(ErrorKind::NotFound, "there is no folder and no image `{}`", target_)
-          .add_hint("`slipway images` lists the images; a folder must hold a slipway.yaml");
-    }
-    const auto tree = s.store().find_tree(note->root);
-    if (!tree) {
-      throw Error(ErrorKind::NotFound, "image `{}` has no unpacked files in the store any more", reference)
-          .add_hint("run `slipway build` in its project");
-    }
-    root = *tree;
-    const oci::Manifest manifest = oci::parse_manifest(s.store().read_blob(*tagged));
-    const oci::ImageConfig config = oci::parse_image_config(s.store().read_blob(manifest.config.digest));
-    workspace::Record record = workspace::record_of_image(config, reference, root, options());
-    record.digest = tagged->text();
+    const Runnable image = runnable_image(s, target_, offline_);
+    root = image.root;
+    workspace::Record record = workspace::record_of_image(image.config, image.reference, root, options());
+    record.digest = image.digest.text();
     return record;
   }
 
   [[nodiscard]] workspace::UpOptions options() const {
     workspace::UpOptions options;
     options.name = name_;
+    options.runtime = runtime_;
     for (const std::string& mount : mounts_) {
       options.mounts.push_back(workspace::parse_mount(mount, fs::current_path()));
     }
@@ -209,6 +203,7 @@ class Up final : public Command {
   std::vector<std::string> mounts_;
   std::vector<std::string> env_;
   std::vector<std::string> ports_;
+  std::string runtime_;
   bool no_ssh_config_ = false;
   bool enable_ = false;
   bool plan_ = false;

@@ -22,15 +22,19 @@ store::Store& Session::store() {
   return *store_;
 }
 
+http::Options Session::http_options() {
+  http::Options options;
+  options.ca_file = config().ca_file;
+  options.parallel = config().http_parallel;
+  options.http_proxy = config().http_proxy;
+  options.https_proxy = config().https_proxy;
+  options.no_proxy = config().no_proxy;
+  return options;
+}
+
 http::Client& Session::http() {
   if (!http_) {
-    http::Options options;
-    options.ca_file = config().ca_file;
-    options.parallel = config().http_parallel;
-    options.http_proxy = config().http_proxy;
-    options.https_proxy = config().https_proxy;
-    options.no_proxy = config().no_proxy;
-    http_ = std::make_unique<http::Client>(options, events_);
+    http_ = std::make_unique<http::Client>(http_options(), events_);
   }
   return *http_;
 }

@@ -32,6 +32,8 @@ class Session {
   const config::Config& config();
   store::Store& store();
   http::Client& http();
+  /// What the configuration says about HTTP.
+  http::Options http_options();
   /// What lock and image need, put together. Valid until close_store().
   lock::Context& context(bool offline = false);
   /// Lets go of the store, so that nobody waits for this call while a command runs. The next store() opens it anew.

@@ -222,6 +222,33 @@ void apply_sources(const Values& values, Config& config, Values& shown) {
   }
 }
 
+void apply_registries(const Host& host, const Values& values, Config& config, Values& shown) {
+  for (const auto& [key, value] : values) {
+    if (key.compare(0, kRegistriesPrefix.size(), kRegistriesPrefix) != 0) {
+      continue;
+    }
+    const std::size_t dot = key.rfind('.');
+    Registry& registry = config.registries[key.substr(kRegistriesPrefix.size(), dot - kRegistriesPrefix.size())];
+    const std::string name = key.substr(dot + 1);
+    const bool yes = !value.values.empty() && value.values.front() == "true";
+    if (name == "plain_http") {
+      registry.plain_http = yes;
+    } else if (name == "require_signature") {
+      registry.require_signature = yes;
+    } else if (name == "trusted_keys") {
+      for (const std::string& file : value.values) {
+        registry.trusted_keys.push_back(folder(host, {{file}, value.origin}, key).string());
+      }
+    } else {
+      std::string& path = name == "ca_file"     ? registry.ca_file
+                          : name == "cert_file" ? registry.cert_file
+                                                : registry.key_file;
+      path = folder(host, value, key).string();
+    }
+    shown[key] = value;
+  }
+}
+
 Setting rendered(std::string key, Kind kind, std::string_view doc, const Values& shown) {
   const Value* value = find(shown, key);
   Setting setting{std::move(key), "", value != nullptr ? value->origin : "not set", std::string(doc)};
@@ -250,6 +277,16 @@ std::vector<Setting> list_settings(const Values& shown) {
       if (is_source(key) && !own) {
         settings.push_back(rendered(key, Kind::Urls, "a further source", shown));
       }
+    }
+  }
+  for (const auto& [key, value] : shown) {
+    if (key.compare(0, kRegistriesPrefix.size(), kRegistriesPrefix) == 0) {
+      const std::string name = key.substr(key.rfind('.') + 1);
+      const auto known = std::find_if(kRegistrySettings.begin(), kRegistrySettings.end(),
+                                      [&](const KnownOfRegistry& k) { return k.key == name; });
+      const bool list = known->kind == KnownOfRegistry::Kind::Paths;
+      const bool flag = known->kind == KnownOfRegistry::Kind::Flag;
+      settings.push_back(rendered(key, list ? Kind::Urls : flag ? Kind::Count : Kind::Text, known->doc, shown));
     }
   }
   return settings;
@@ -323,6 +360,7 @@ Config load(const Host& host) {
   Values shown;
   apply(host, values, config, shown);
   apply_sources(values, config, shown);
+  apply_registries(host, values, config, shown);
   config.settings = list_settings(shown);
   return config;
 }

@@ -28,6 +28,16 @@ struct Sources {
   std::map<std::string, std::vector<std::string>> python;
 };
 
+/// How one registry is reached, and whose images from it are taken.
+struct Registry {
+  bool plain_http = false;                ///< http:// although it is not on this machine
+  std::string ca_file;                    ///< PEM bundle of the CAs to trust beside the system's
+  std::string cert_file;                  ///< PEM certificate we show
+  std::string key_file;                   ///< its private key
+  std::vector<std::string> trusted_keys;  ///< PEM files of public keys; a signature of one of them counts
+  bool require_signature = false;         ///< refuse what none of trusted_keys has signed
+};
+
 /// All settings of this host. Order of precedence, strongest first: SLIPWAY_* environment, the person's
 /// config.toml, /etc/slipway/config.toml, the environment and configuration of apt, pip and uv, then what
 /// Debian's own packages carry.
@@ -38,6 +48,7 @@ struct Config {
   std::string http_proxy;   ///< for http::Options; empty where curl finds one in the environment itself
   std::string https_proxy;  ///< the same for https:// URLs
   std::string no_proxy;     ///< hosts reached directly, comma-separated
+  std::map<std::string, Registry> registries;  ///< by host, with its port where it has one
   unsigned http_parallel = 16;
   unsigned jobs = 0;               ///< 0: one per core
   std::uint32_t root_host_id = 0;  ///< host uid and gid that root's sandboxes and workspaces run as

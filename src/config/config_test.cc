@@ -131,6 +131,25 @@ TEST_F(ConfigTest, ReadsEverySetting) {
   EXPECT_EQ("a further source", setting("sources.team").doc);
 }
 
+TEST_F(ConfigTest, RegistriesHaveTheirOwnTables) {
+  put(kSystem, "[registries.\"r.example:5000\"]\nplain_http = true\nca_file = \"/old.pem\"\n");
+  put(kOwn,
+      "[registries.\"r.example:5000\"]\nca_file = \"/ca.pem\"\ntrusted_keys = [\"/a.pub\", \"~/b.pub\"]\n"
+      "require_signature = true\n");
+  const Registry registry = loaded().registries.at("r.example:5000");
+  EXPECT_TRUE(registry.plain_http);
+  EXPECT_EQ("/ca.pem", registry.ca_file);
+  EXPECT_TRUE(registry.require_signature);
+  EXPECT_THAT(registry.trusted_keys, ElementsAre("/a.pub", "/home/me/b.pub"));
+  EXPECT_EQ("/etc/slipway/config.toml:2", setting("registries.r.example:5000.plain_http").origin);
+  put(kOwn, "[registries.\"r.example\"]\nplain_htp = true\n");
+  EXPECT_THROW(loaded(), Error);
+  put(kOwn, "[registries.\"r.example\"]\nplain_http = \"yes\"\n");
+  EXPECT_THROW(loaded(), Error);
+  put(kOwn, "[registries]\nplain_http = true\n");
+  EXPECT_THROW(loaded(), Error);
+}
+
 TEST_F(ConfigTest, EverySettingHasAnEnvironmentVariable) {
   for (const Known& known : kSettings) {
     const bool path = known.kind == Kind::Path;

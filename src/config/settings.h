@@ -35,6 +35,22 @@ constexpr std::array kSettings = {
     Known{"http.no_proxy", "SLIPWAY_HTTP_NO_PROXY", Kind::Text, "hosts reached without a proxy, comma-separated"},
 };
 
+/// A setting of one registry: `registries."HOST".KEY`.
+struct KnownOfRegistry {
+  std::string_view key;
+  enum class Kind { Path, Flag, Paths } kind;
+  std::string_view doc;
+};
+inline constexpr std::array kRegistrySettings = {
+    KnownOfRegistry{"plain_http", KnownOfRegistry::Kind::Flag, "speak http:// to it although it is another machine"},
+    KnownOfRegistry{"ca_file", KnownOfRegistry::Kind::Path, "PEM bundle of the CAs to trust beside the system's"},
+    KnownOfRegistry{"cert_file", KnownOfRegistry::Kind::Path, "PEM certificate that slipway shows"},
+    KnownOfRegistry{"key_file", KnownOfRegistry::Kind::Path, "private key of cert_file"},
+    KnownOfRegistry{"trusted_keys", KnownOfRegistry::Kind::Paths, "PEM public keys whose signatures count"},
+    KnownOfRegistry{"require_signature", KnownOfRegistry::Kind::Flag, "refuse images that no trusted key signed"},
+};
+
+constexpr std::string_view kRegistriesPrefix = "registries.";
 constexpr std::string_view kSourcePrefix = "sources.";
 constexpr std::string_view kSourceEnvPrefix = "SLIPWAY_SOURCE_";
 

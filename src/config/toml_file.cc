@@ -24,19 +24,20 @@ std::string place(const std::string& file, const toml::source_region& at) {
   throw Error(ErrorKind::Invalid, "{}: `{}` must be {}", place(file, node.source()), key, wanted);
 }
 
-std::vector<std::string> strings_of(const std::string& file, const toml::node& node, const std::string& key) {
+std::vector<std::string> strings_of(const std::string& file, const toml::node& node, const std::string& key,
+                                    std::string_view wanted = "a URL or a list of URLs") {
   if (const auto* one = node.as_string()) {
     return {one->get()};
   }
   const toml::array* list = node.as_array();
   if (list == nullptr) {
-    wrong_type(file, node, key, "a URL or a list of URLs");
+    wrong_type(file, node, key, wanted);
   }
   std::vector<std::string> values;
   for (const toml::node& item : *list) {
     const auto* text = item.as_string();
     if (text == nullptr) {
-      wrong_type(file, item, key, "a URL or a list of URLs");
+      wrong_type(file, item, key, wanted);
     }
     values.push_back(text->get());
   }
@@ -52,6 +53,10 @@ class Flattener {
       const std::string key = prefix + std::string(name.str());
       if (const toml::table* inner = node.as_table(); inner != nullptr && (key == "sources" || key == "http")) {
         this->table(*inner, key + ".");
+      } else if (key == "registries" && inner != nullptr) {
+        for (const auto& [host, settings] : *inner) {
+          registry(std::string(host.str()), settings);
+        }
       } else {
         settings_[key] = {value(key, node, name.source()), format("{}:{}", file_, name.source().begin.line)};
       }
@@ -61,6 +66,48 @@ class Flattener {
   std::map<std::string, FileSetting> take() { return std::move(settings_); }
 
  private:
+  void registry(const std::string& host, const toml::node& node) {
+    const std::string prefix = std::string(kRegistriesPrefix) + host;
+    const toml::table* table = node.as_table();
+    if (table == nullptr) {
+      wrong_type(file_, node, prefix, "a table: [registries.\"HOST\"]");
+    }
+    for (const auto& [name, one] : *table) {
+      const std::string key = prefix + "." + std::string(name.str());
+      const auto known = std::find_if(kRegistrySettings.begin(), kRegistrySettings.end(),
+                                      [&name = name](const KnownOfRegistry& k) { return k.key == name.str(); });
+      if (known == kRegistrySettings.end()) {
+        unknown_of_registry(std::string(name.str()), name.source());
+      }
+      settings_[key] = {registry_values(one, key, known->kind), format("{}:{}", file_, name.source().begin.line)};
+    }
+  }
+
+  [[nodiscard]] std::vector<std::string> registry_values(const toml::node& node, const std::string& key,
+                                                         KnownOfRegistry::Kind kind) const {
+    if (kind == KnownOfRegistry::Kind::Flag) {
+      const auto* flag = node.as_boolean();
+      if (flag == nullptr) {
+        wrong_type(file_, node, key, "true or false");
+      }
+      return {flag->get() ? "true" : "false"};
+    }
+    if (kind == KnownOfRegistry::Kind::Path && !node.is_string()) {
+      wrong_type(file_, node, key, "a string");
+    }
+    return strings_of(file_, node, key, "a path or a list of paths");
+  }
+
+  [[noreturn]] void unknown_of_registry(const std::string& name, const toml::source_region& at) const {
+    Error error(ErrorKind::Invalid, "{}: unknown setting `{}` of a registry", place(file_, at), printable(name));
+    std::vector<std::string> names;
+    for (const KnownOfRegistry& known : kRegistrySettings) {
+      names.emplace_back(known.key);
+    }
+    const auto near = nearest(name, names);
+    throw error.add_hint(near ? format("did you mean `{}`?", *near) : "there are: " + join(names, ", "));
+  }
+
   std::vector<std::string> value(const std::string& key, const toml::node& node, const toml::source_region& at) const {
     const auto* known = std::find_if(kSettings.begin(), kSettings.end(), [&](const Known& k) { return k.key == key; });
     const bool source = key.compare(0, kSourcePrefix.size(), kSourcePrefix) == 0;
@@ -86,7 +133,7 @@ class Flattener {
 
   [[noreturn]] void unknown(const std::string& key, const toml::source_region& at) const {
     Error error(ErrorKind::Invalid, "{}: unknown setting `{}`", place(file_, at), printable(key));
-    std::vector<std::string> names = {"sources", "http"};
+    std::vector<std::string> names = {"sources", "http", "registries"};
     for (const Known& known : kSettings) {
       names.emplace_back(known.key);
     }

@@ -1,5 +1,9 @@
 #include "http/client.h"
 
+#include <algorithm>
+#include <cstring>
+
+#include "http/exchange_transfer.h"
 #include "http/file_transfer.h"
 #include "http/memory_transfer.h"
 
@@ -17,6 +21,13 @@ struct Client::State {
   Backoff backoff;
   Engine engine;
 };
+
+std::size_t TextBody::read(std::span<std::uint8_t> into) {
+  const std::size_t count = std::min(into.size(), text_.size() - at_);
+  std::memcpy(into.data(), text_.data() + at_, count);
+  at_ += count;
+  return count;
+}
 
 Client::Client(Options options, Events& events) : state_(std::make_unique<State>(std::move(options), events)) {}
 Client::~Client() = default;
@@ -40,6 +51,15 @@ std::vector<Response> Client::get_all(std::span<const std::string> urls,
     responses.push_back(result->take());
   }
   return responses;
+}
+
+Attempt Client::attempt(const Exchange& exchange) {
+  std::vector<std::unique_ptr<Transfer>> transfers;
+  auto transfer = std::make_unique<ExchangeTransfer>(state_->options, exchange);
+  ExchangeTransfer& result = *transfer;
+  transfers.push_back(std::move(transfer));
+  state_->engine.run(transfers, false);
+  return result.take();
 }
 
 void Client::download(std::span<const Download> files, TaskId parent) {

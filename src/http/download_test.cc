@@ -112,7 +112,7 @@ TEST_F(DownloadTest, TooLongAPartIsDropped) {
 TEST_F(DownloadTest, WithoutADigestAnEarlierRunsBytesAreNotTrusted) {
   write_part("old");
   server_.on("/f", answer(200, "new bytes"));
-  download({{server_.url("/f")}, dir_.path() / "file", {}, {}, "index"});
+  download({{server_.url("/f")}, dir_.path() / "file", {}, {}, "index", {}, {}});
   EXPECT_EQ("new bytes", target());
   EXPECT_EQ(0u, server_.requests().at(0).headers.count("range"));
 }
@@ -122,7 +122,7 @@ TEST_F(DownloadTest, WithoutADigestTheEtagDecidesWhetherToGoOn) {
   first.cut_after = 8;
   server_.on("/f", first);
   server_.on("/f", answer(200, "new bytes", {{"ETag", "\"2\""}}));
-  download({{server_.url("/f")}, dir_.path() / "file", {}, {}, "index"});
+  download({{server_.url("/f")}, dir_.path() / "file", {}, {}, "index", {}, {}});
   EXPECT_EQ("new bytes", target());
   EXPECT_EQ("\"1\"", server_.requests().at(1).headers.at("if-range"));
 }
@@ -217,7 +217,7 @@ TEST_F(DownloadTest, ManyFilesEndAtTheFirstThatCannotBeHad) {
   for (int i = 0; i < 20; ++i) {
     const std::string path = "/" + std::to_string(i);
     server_.on(path, answer(i == 5 ? 404 : 200, noise(2000)));
-    files.push_back({{server_.url(path)}, dir_.path() / std::to_string(i), 2000, codec::sha256(noise(2000)), path});
+    files.push_back({{server_.url(path)}, dir_.path() / std::to_string(i), 2000, codec::sha256(noise(2000)), path, {}, {}});
   }
   const Error error = error_of([&] { client().download(files); });
   EXPECT_THAT(error.joined(), HasSubstr("download `/5`"));

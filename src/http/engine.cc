@@ -141,6 +141,16 @@ struct Engine::Slot {
     return more ? size : CURL_WRITEFUNC_ERROR;
   }
 
+  static std::size_t on_wanted(char* data, std::size_t one, std::size_t count, void* self) {
+    auto& slot = *static_cast<Slot*>(self);
+    std::size_t filled = 0;
+    const bool fine = slot.guarded([&] {
+      filled = slot.request.body->read({reinterpret_cast<std::uint8_t*>(data), one * count});
+      return true;
+    });
+    return fine ? filled : CURL_READFUNC_ABORT;
+  }
+
   static std::size_t on_field(char* data, std::size_t one, std::size_t count, void* self) {
     auto& slot = *static_cast<Slot*>(self);
     const std::size_t size = one * count;
@@ -187,6 +197,7 @@ struct Engine::Impl {
   ~Impl() { curl_multi_cleanup(multi); }
 
   void prepare(Slot& slot, bool share_connections) const;
+  static void set_method(Slot& slot);
   void set_trust(Slot& slot) const;
   Outcome outcome_of(const Slot& slot, int code) const;
 
@@ -200,11 +211,15 @@ void Engine::Impl::set_trust(Slot& slot) const {
   const bool tls = split_url(slot.request.url).scheme == "https";
   curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, tls ? "https" : "http,https");
-  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
+  curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, slot.request.follow ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 10L);
   curl_easy_setopt(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   if (!ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file.c_str());
+  }
+  if (!options.cert_file.empty()) {
+    curl_easy_setopt(easy, CURLOPT_SSLCERT, options.cert_file.c_str());
+    curl_easy_setopt(easy, CURLOPT_SSLKEY, options.key_file.c_str());
   }
   if (const std::string proxy = configured_proxy(options, slot.request.url); !proxy.empty()) {
     curl_easy_setopt(easy, CURLOPT_PROXY, proxy.c_str());
@@ -212,6 +227,31 @@ void Engine::Impl::set_trust(Slot& slot) const {
   if (!options.no_proxy.empty()) {
     curl_easy_setopt(easy, CURLOPT_NOPROXY, options.no_proxy.c_str());
   }
+}
+
+void Engine::Impl::set_method(Slot& slot) {
+  const Request& request = slot.request;
+  CURL* easy = slot.easy;
+  if (request.method == "GET") {
+    return;
+  }
+  if (request.method == "HEAD") {
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    return;
+  }
+  if (request.body != nullptr) {
+    curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body->size()));
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, &Slot::on_wanted);
+    curl_easy_setopt(easy, CURLOPT_READDATA, &slot);
+    slot.fields = curl_slist_append(slot.fields, "Expect:");  // a second of waiting where nobody answers it
+  } else if (request.method != "DELETE") {
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, 0L);
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, "");
+    slot.fields = curl_slist_append(slot.fields, "Content-Type:");  // curl would call it a form
+  }
+  curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request.method.c_str());
 }
 
 void Engine::Impl::prepare(Slot& slot, bool share_connections) const {
@@ -239,6 +279,7 @@ void Engine::Impl::prepare(Slot& slot, bool share_connections) const {
   if (slot.request.compressed) {
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
   }
+  set_method(slot);
   for (const auto& [name, value] : slot.request.headers) {
     check_header(name, value);
     slot.fields = curl_slist_append(slot.fields, (name + ": " + value).c_str());

@@ -21,6 +21,9 @@ struct Request {
   std::string url;
   std::map<std::string, std::string> headers;
   bool compressed = false;  ///< offer gzip and the like; bytes arrive decoded
+  bool follow = true;       ///< redirects
+  std::string method = "GET";
+  Body* body = nullptr;  ///< not owned
 };
 
 /// Status line and fields of the final answer: redirects and "100 Continue" are not seen.

@@ -82,8 +82,10 @@ Failure unreachable(const Options& options, const Outcome& out) {
   }
   if (code == CURLE_COULDNT_RESOLVE_HOST) {
     Error error(ErrorKind::Unavailable, "the name `{}` does not resolve", printable(split_url(out.effective_url).host));
-    error.add_hint(
-        "check the network and its DNS, or name a mirror that this host reaches under `sources` in config.toml");
+    error.add_hint(!options.name_hint.empty()
+                       ? options.name_hint
+                       : "check the network and its DNS, or name a mirror that this host reaches under `sources` in "
+                         "config.toml");
     return {std::move(error), true, {}};
   }
   if (code == CURLE_PROXY || out.connect_status >= 400) {
@@ -110,6 +112,8 @@ Failure untrusted(const Options& options, const Outcome& out) {
   Error error(ErrorKind::Unavailable, "the certificate of `{}` is not trusted: {}", host, printable(out.detail));
   if (out.verify_result == kCertificateExpired || out.verify_result == kCertificateNotYetValid) {
     error.add_hint("check this machine's clock; else the server needs a new certificate");
+  } else if (out.verify_result > kUnspecified && !options.trust_hint.empty()) {
+    error.add_hint(options.trust_hint);
   } else if (out.verify_result > kUnspecified) {
     error.add_hint(
         format("an unknown CA signed it: set `http.ca_file` in config.toml to your organisation's PEM bundle "
@@ -154,10 +158,10 @@ std::string place_of(const Outcome& outcome) {
                                                      : format("`{}` (redirected to `{}`)", asked, answered);
 }
 
-Failure status_failure(int status, const Head& head) {
+Failure status_failure(int status, const Head& head, bool advise) {
   const std::string phrase = reason_phrase(status);
   Error error(kind_of_status(status), "the server answered {}{}", status, phrase.empty() ? "" : " " + phrase);
-  if (const std::string hint = status_hint(status); !hint.empty()) {
+  if (const std::string hint = advise ? status_hint(status) : std::string(); !hint.empty()) {
     error.add_hint(hint);
   }
   const auto after = parse_retry_after(head.field("retry-after"), std::time(nullptr));

@@ -22,7 +22,8 @@ struct Failure {
 Failure transport_failure(const Options& options, const Outcome& outcome, std::uint64_t done,
                           std::optional<std::uint64_t> want);
 /// For a status that is no success.
-Failure status_failure(int status, const Head& head);
+/// @param advise  with hints that suit package sources
+Failure status_failure(int status, const Head& head, bool advise = true);
 /// "got 5 of 10 bytes", "got 5 bytes".
 std::string got_text(std::uint64_t done, std::optional<std::uint64_t> want);
 /// "`URL`", with where it was redirected to.

@@ -113,6 +113,9 @@ bool FileTransfer::finished_by_other() {
 
 Step FileTransfer::ask() const {
   Step step{Step::Kind::Ask, {file_.urls[mirror_], {}, false}, {}};
+  if (file_.headers) {
+    step.request.headers = file_.headers();
+  }
   if (part_->size() > 0) {
     step.request.headers["Range"] = format("bytes={}-", part_->size());
     if (!file_.sha256) {
@@ -124,6 +127,7 @@ Step FileTransfer::ask() const {
 
 bool FileTransfer::begin(const Head& head) {
   body_ = head.status == 200 || head.status == 206;
+  refreshed_ = refreshed_ && !body_;
   bad_range_ = false;
   wrong_size_.reset();
   if (!body_) {
@@ -185,8 +189,14 @@ Millis FileTransfer::end(const Outcome& outcome) {
     }
     return take_failure(std::move(failure), place_);
   }
+  if (outcome.head.status == 401 && file_.on_unauthorized && !refreshed_) {
+    refreshed_ = true;  // once in a row: a server that is never content must not be asked for ever
+    if (file_.on_unauthorized({401, outcome.head.headers, {}, outcome.effective_url})) {
+      return Millis{0};
+    }
+  }
   if (!body_) {
-    return take_failure(status_failure(outcome.head.status, outcome.head), place_);
+    return take_failure(status_failure(outcome.head.status, outcome.head, options_.bytes_hint.empty()), place_);
   }
   if (want_ && part_->size() < *want_) {
     return take_failure(
@@ -225,9 +235,10 @@ Millis FileTransfer::wrong_bytes(Error error, const std::string& place) {
   if (own_fault) {
     return Millis{0};  // what an earlier run left may be to blame: once more from the start
   }
-  error.add_hint(
-      "the server or a proxy on the way gives other bytes than the lock names: try again later or name another "
-      "mirror under `sources` in config.toml");
+  error.add_hint(!options_.bytes_hint.empty()
+                     ? options_.bytes_hint
+                     : "the server or a proxy on the way gives other bytes than the lock names: try again later or "
+                       "name another mirror under `sources` in config.toml");
   ++wrong_;
   constexpr unsigned kMostWrong = 2;
   if (wrong_ >= kMostWrong) {

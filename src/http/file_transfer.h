@@ -80,6 +80,7 @@ class FileTransfer final : public Transfer {
   bool body_ = false;                        ///< the answer's body is the file
   bool bad_range_ = false;
   bool waited_ = false;
+  bool refreshed_ = false;  ///< the last 401 got other headers
   bool done_ = false;
 };
 

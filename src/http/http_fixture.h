@@ -72,7 +72,7 @@ class HttpTest : public ::testing::Test {
 
   Client client() { return Client(options_, events_); }
   Download file(std::vector<std::string> urls, const std::string& body) {
-    return {std::move(urls), dir_.path() / "file", body.size(), codec::sha256(body), "thing 1.0"};
+    return {std::move(urls), dir_.path() / "file", body.size(), codec::sha256(body), "thing 1.0", {}, {}};
   }
   void download(const Download& one) { client().download(std::span(&one, 1)); }
   std::string target() const { return os::read_file(dir_.path() / "file"); }

@@ -34,6 +34,46 @@ UrlParts split_url(std::string_view url) {
   return parts;
 }
 
+std::string resolve_url(std::string_view base, std::string_view location) {
+  const std::string_view before_query = location.substr(0, location.find_first_of("?#"));
+  if (before_query.find("://") != std::string_view::npos) {
+    return std::string(location);
+  }
+  const auto [begin, end] = authority_of(base);
+  if (location.starts_with("//")) {
+    return std::string(base.substr(0, begin >= 2 ? begin - 2 : 0)) + std::string(location);
+  }
+  if (location.starts_with('/')) {
+    return std::string(base.substr(0, end)) + std::string(location);
+  }
+  const std::string_view path = base.substr(0, std::min(base.find_first_of("?#", end), base.size()));
+  if (location.starts_with('?')) {
+    return std::string(path) + std::string(location);
+  }
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string_view::npos || slash < end
+             ? std::string(base.substr(0, end)) + "/" + std::string(location)
+             : std::string(path.substr(0, slash + 1)) + std::string(location);
+}
+
+std::string origin_of(std::string_view url) {
+  const UrlParts parts = split_url(url);
+  return format("{}://{}:{}", parts.scheme, parts.host,
+                !parts.port.empty()       ? parts.port
+                : parts.scheme == "https" ? "443"
+                                          : "80");
+}
+
+std::string url_encoded(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                       c == '.' || c == '_' || c == '~';
+    out += plain ? std::string(1, c) : format("%{:02X}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+  }
+  return out;
+}
+
 std::string redact(std::string_view url) {
   const auto [begin, end] = authority_of(url);
   std::string safe(url.substr(0, begin));

@@ -16,8 +16,45 @@ using codec::Json;
 
 constexpr std::string_view kNotes = "image";
 
-/// The image's configuration: no clock, no host, no secret.
-oci::ImageConfig config_of(const spec::Spec& spec, const lock::Lock& lock) {
+/// Every blob of the packages a lock names: gc keeps the inputs of tagged images, so a rebuild fetches nothing.
+void add_inputs(const lock::Lock& lock, std::vector<Digest>& blobs) {
+  for (const lock::Deb& deb : lock.debs) {
+    blobs.push_back(deb.artifact.sha256);
+  }
+  for (const std::vector<lock::Wheel>* wheels : {&lock.wheels, &lock.build_tools, &lock.tools}) {
+    for (const lock::Wheel& w : *wheels) {
+      blobs.push_back(w.artifact.sha256);
+      if (w.built) {
+        blobs.push_back(w.built->sha256);
+      }
+    }
+  }
+}
+
+void note_image(const BuildResult& result, const Engine& engine, const lock::Lock& lock,
+                const std::vector<LayerPlan>& plan, store::Store& store) {
+  ImageNote note;
+  note.root = root_key(plan);
+  note.trees = engine.tree_keys();
+  note.blobs = {result.digest, result.config};
+  for (const Layer& layer : result.layers) {
+    note.blobs.push_back(layer.encoded.digest);
+  }
+  add_inputs(lock, note.blobs);
+  note.lock = store.put_blob(lock::to_toml(lock));
+  note.blobs.push_back(*note.lock);
+  note.size = result.size;
+  note.size_unpacked = result.size_unpacked;
+  set_image_note(store, result.digest, note);
+}
+
+oci::Reference reference_of(const spec::Spec& spec, const std::string& tag) {
+  return oci::Reference::parse(tag.empty() ? spec.name + (spec.variant.empty() ? "" : "-" + spec.variant) : tag);
+}
+
+}  // namespace
+
+oci::ImageConfig image_config(const spec::Spec& spec, const lock::Lock& lock) {
   oci::ImageConfig config;
   config.created = lock.snapshot;
   config.user = format("{}:{}", kUserId, kUserId);
@@ -55,58 +92,15 @@ void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers) {
   }
 }
 
-std::vector<oci::LayerSource> sources_of(const std::vector<Layer>& layers, Engine& engine) {
-  std::vector<oci::LayerSource> sources;
-  for (const Layer& layer : layers) {
-    oci::LayerSource source;
-    source.descriptor.media_type = oci::media::kLayerGzip;
-    source.descriptor.digest = layer.encoded.digest;
-    source.descriptor.size = layer.encoded.size;
-    source.diff_id = layer.encoded.diff_id;
-    source.produce = [&engine, &layer](Sink& out) { engine.produce(layer, out); };
-    sources.push_back(std::move(source));
-  }
-  return sources;
+oci::LayerSource layer_source(const Layer& layer, Engine& engine) {
+  oci::LayerSource source;
+  source.descriptor.media_type = oci::media::kLayerGzip;
+  source.descriptor.digest = layer.encoded.digest;
+  source.descriptor.size = layer.encoded.size;
+  source.diff_id = layer.encoded.diff_id;
+  source.produce = [&engine, &layer](Sink& out) { engine.produce(layer, out); };
+  return source;
 }
-
-/// Every blob of the packages a lock names: gc keeps the inputs of tagged images, so a rebuild fetches nothing.
-void add_inputs(const lock::Lock& lock, std::vector<Digest>& blobs) {
-  for (const lock::Deb& deb : lock.debs) {
-    blobs.push_back(deb.artifact.sha256);
-  }
-  for (const std::vector<lock::Wheel>* wheels : {&lock.wheels, &lock.build_tools, &lock.tools}) {
-    for (const lock::Wheel& w : *wheels) {
-      blobs.push_back(w.artifact.sha256);
-      if (w.built) {
-        blobs.push_back(w.built->sha256);
-      }
-    }
-  }
-}
-
-void note_image(const BuildResult& result, const Engine& engine, const lock::Lock& lock,
-                const std::vector<LayerPlan>& plan, store::Store& store) {
-  std::vector<Digest> blobs = {result.digest, result.config};
-  for (const Layer& layer : result.layers) {
-    blobs.push_back(layer.encoded.digest);
-  }
-  add_inputs(lock, blobs);
-  Json note = {{"root", root_key(plan)},
-               {"trees", Json(engine.tree_keys())},
-               {"size", result.size},
-               {"size_unpacked", result.size_unpacked}};
-  note["blobs"] = Json::array();
-  for (const Digest& blob : blobs) {
-    note["blobs"].push_back(blob.hex());
-  }
-  store.set_record(kNotes, result.digest.hex(), codec::dump_canonical(note));
-}
-
-oci::Reference reference_of(const spec::Spec& spec, const std::string& tag) {
-  return oci::Reference::parse(tag.empty() ? spec.name + (spec.variant.empty() ? "" : "-" + spec.variant) : tag);
-}
-
-}  // namespace
 
 BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
                      const lock::Lock& lock, lock::Context& context) {
@@ -125,7 +119,11 @@ BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std:
     result.unchanged = result.unchanged && layer.reused;
   }
   add_history(assembly.config, result.layers);
-  const oci::Image image = oci::make_image(std::move(assembly.config), sources_of(result.layers, engine));
+  std::vector<oci::LayerSource> sources;
+  for (const Layer& layer : result.layers) {
+    sources.push_back(layer_source(layer, engine));
+  }
+  const oci::Image image = oci::make_image(std::move(assembly.config), std::move(sources));
   result.config = context.store.put_blob(image.config);
   result.digest = context.store.put_blob(image.manifest);
   note_image(result, engine, lock, plan, context.store);
@@ -150,7 +148,7 @@ BuildResult build(const spec::Spec& spec, const lock::Lock& lock, const InitProg
   if (options.check_imports) {
     check_imports(spec, lock, engine, context);
   }
-  return assemble({config_of(spec, lock), reference.text(), options.outputs}, plan, std::move(layers), engine, lock,
+  return assemble({image_config(spec, lock), reference.text(), options.outputs}, plan, std::move(layers), engine, lock,
                   context);
 }
 
@@ -159,6 +157,19 @@ std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock,
   const std::vector<LayerPlan> plan = plan_layers(spec, lock, init);
   Engine engine(lock, plan, context);
   return engine.root();
+}
+
+void set_image_note(store::Store& store, const Digest& manifest, const ImageNote& note) {
+  Json json = {
+      {"root", note.root}, {"trees", Json(note.trees)}, {"size", note.size}, {"size_unpacked", note.size_unpacked}};
+  json["blobs"] = Json::array();
+  for (const Digest& blob : note.blobs) {
+    json["blobs"].push_back(blob.hex());
+  }
+  if (note.lock) {
+    json["lock"] = note.lock->hex();
+  }
+  store.set_record(kNotes, manifest.hex(), codec::dump_canonical(json));
 }
 
 std::optional<ImageNote> image_note(const store::Store& store, const Digest& manifest) {
@@ -178,6 +189,9 @@ std::optional<ImageNote> image_note(const store::Store& store, const Digest& man
   }
   note.size = json.at("size").get<std::uint64_t>();
   note.size_unpacked = json.at("size_unpacked").get<std::uint64_t>();
+  if (json.contains("lock")) {
+    note.lock = Digest::from(json.at("lock").get<std::string>());
+  }
   return note;
 }
 

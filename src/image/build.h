@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "image/engine.h"
+#include "oci/layout.h"
 #include "oci/types.h"
 #include "spec/spec.h"
 
@@ -42,6 +43,13 @@ struct Assembly {
 BuildResult assemble(Assembly assembly, const std::vector<LayerPlan>& plan, std::vector<Layer> layers, Engine& engine,
                      const lock::Lock& lock, lock::Context& context);
 
+/// The configuration of a spec's image, without layers: no clock, no host, no secret.
+oci::ImageConfig image_config(const spec::Spec& spec, const lock::Lock& lock);
+/// One line of history per layer: kind and name of its recipe.
+void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers);
+/// A finished layer as oci::write_image() wants it; `engine` and `layer` must outlive it.
+oci::LayerSource layer_source(const Layer& layer, Engine& engine);
+
 /// The merged root of a locked spec's image, made when the store lacks it.
 std::filesystem::path image_root(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
                                  lock::Context& context);
@@ -51,9 +59,11 @@ struct ImageNote {
   std::string root;                ///< tree key of the merged root
   std::vector<std::string> trees;  ///< every tree the image is made of
   std::vector<Digest> blobs;       ///< config, layers that lie as blobs
+  std::optional<Digest> lock;      ///< blob of the lock it was built from; nullopt: pulled
   std::uint64_t size = 0;
   std::uint64_t size_unpacked = 0;
 };
+void set_image_note(store::Store& store, const Digest& manifest, const ImageNote& note);
 std::optional<ImageNote> image_note(const store::Store& store, const Digest& manifest);
 
 }  // namespace slip::image

@@ -360,6 +360,18 @@ std::filesystem::path Engine::root() {
   return root;
 }
 
+void Engine::prepare() {
+  if (std::any_of(state_->plan.begin(), state_->plan.end(), [](const LayerPlan& p) { return spliced(p.recipe); })) {
+    state_->ensure_byte_code();
+    state_->target();
+  }
+}
+
+std::optional<codec::EncodedLayer> Engine::known(const LayerPlan& layer) const {
+  const auto text = state_->context.store.record(kBucket, key(layer.recipe).hex());
+  return text ? parse_record(*text) : std::nullopt;
+}
+
 void Engine::produce(const Layer& layer, Sink& out) {
   State& s = *state_;
   if (s.context.store.has_blob(layer.encoded.digest)) {

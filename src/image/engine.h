@@ -36,11 +36,15 @@ class Engine {
   std::vector<Layer> build();
   /// The merged root of all layers: one folder of hard links, kept in the store.
   std::filesystem::path root();
+  /// Makes what several layers' produce() share, so that threads may call that for different layers afterwards.
+  void prepare();
   /// Writes the compressed bytes of one layer. @throws Error Corrupt when they are not what `layer` promises
   void produce(const Layer& layer, Sink& out);
   /// What one layer holds, in its order; made when it is not at hand. The content lies in the store, and stays while
   /// the engine lives.
   const std::vector<codec::LayerItem>& items(std::size_t layer);
+  /// What a layer came to when it was last made; nullopt: the store does not remember.
+  [[nodiscard]] std::optional<codec::EncodedLayer> known(const LayerPlan& layer) const;
   /// Trees of the store that this image's root and layers are made of.
   [[nodiscard]] std::vector<std::string> tree_keys() const;
 

@@ -65,6 +65,14 @@ void add_wheels(std::vector<LayerPlan>& layers, const lock::Lock& lock) {
 
 }  // namespace
 
+std::vector<LayerPlan> wheel_layers(const lock::Lock& lock) {
+  std::vector<LayerPlan> layers;
+  if (!lock.wheels.empty()) {
+    add_wheels(layers, lock);
+  }
+  return layers;
+}
+
 std::map<std::string, std::string> image_env(const spec::Spec& spec) {
   std::map<std::string, std::string> env = {{"LANG", "C.UTF-8"},
                                             {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}};

@@ -33,6 +33,9 @@ std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& loc
 std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
                                    std::vector<ProjectFile> files);
 
+/// The layers of a lock that are made of wheels.
+std::vector<LayerPlan> wheel_layers(const lock::Lock& lock);
+
 /// Environment of the image: PATH, LANG, then the spec's own.
 std::map<std::string, std::string> image_env(const spec::Spec& spec);
 

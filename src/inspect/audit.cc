@@ -1,6 +1,7 @@
 #include "inspect/audit.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "core/count.h"
@@ -11,8 +12,22 @@
 namespace slip::inspect {
 namespace {
 
+/// A model image names its lock by digest alone; `slipway ship` makes it again.
+std::optional<Finding> model_exception(const Subject& subject, const char* id, const std::string& title) {
+  const auto label = subject.config().labels.find("dev.slipway.lock");
+  if (subject.lock() || !is_model(subject.config()) || label == subject.config().labels.end()) {
+    return std::nullopt;
+  }
+  return excepted(
+      id, title, "lock " + printable(label->second), "a slipway.lock inside",
+      "a model image holds nothing that its server does not need: it names the lock of its runtime by digest");
+}
+
 Finding check_lock(const Subject& subject) {
   const std::string title = "every package came by a digest from a signed index";
+  if (const auto model = model_exception(subject, "C4.2", title)) {
+    return *model;
+  }
   if (!subject.lock()) {
     return amiss("C4.2", title, "the image carries no lock", "a slipway.lock inside",
                  "build it with slipway: then `slipway verify` can prove what it is made of");
@@ -48,6 +63,9 @@ std::vector<std::string> differences(const lock::Lock& lock, const std::vector<P
 Finding check_packages(const Subject& subject, const Tree& tree) {
   const std::string title = "it holds the packages of its lock and no other";
   const std::vector<Package> there = packages_of(tree);
+  if (const auto model = model_exception(subject, "C4.3", title)) {
+    return *model;
+  }
   if (!subject.lock()) {
     return amiss("C4.3", title, format("{}, no lock", counted(there.size(), "package")), "a slipway.lock inside",
                  "build it with slipway");
@@ -64,6 +82,9 @@ Finding check_packages(const Subject& subject, const Tree& tree) {
 
 Finding check_rebuildable(const Subject& subject) {
   const std::string title = "it can be made again and compared";
+  if (const auto model = model_exception(subject, "SUP1", title)) {
+    return *model;
+  }
   if (subject.lock() && subject.config().labels.contains(image::kModelLabel)) {
     return fine("SUP1", title, "run `slipway ship` with the same model to do it");
   }
@@ -85,6 +106,11 @@ Finding check_rebuildable(const Subject& subject) {
 }
 
 }  // namespace
+
+bool is_model(const oci::ImageConfig& config) {
+  return config.labels.contains("dev.slipway.model") ||
+         (!config.entrypoint.empty() && config.entrypoint.front().ends_with("/slipway-serve"));
+}
 
 std::vector<Finding> audit_origin(const Subject& subject, const Tree& tree) {
   return {check_lock(subject), check_packages(subject, tree), check_rebuildable(subject)};

@@ -42,6 +42,9 @@ class SecretScan {
 /// What `text` (the value of a variable, label or argument) seems to hold; empty: nothing that is secret.
 std::string secret_in(std::string_view name, std::string_view text);
 
+/// True for what `slipway ship` makes: a model with its server, and nothing to work in.
+bool is_model(const oci::ImageConfig& config);
+
 // The parts of audit_image(), each over what it needs.
 std::vector<Finding> audit_config(const Subject& subject);
 std::vector<Finding> audit_tree(const Subject& subject, const Tree& tree, const std::vector<Secret>& secrets);

@@ -213,8 +213,7 @@ bool has_jupyter(const Tree& tree) {
 
 Finding check_shell(const Subject& subject, const Tree& tree) {
   const std::string title = "a model image holds no shell and no interpreter";
-  const auto& start = subject.config().entrypoint;
-  if (start.empty() || !start.front().ends_with("/slipway-serve")) {
+  if (!is_model(subject.config())) {
     return fine("MODEL1", title, "no model image");
   }
   std::vector<std::string> there;

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "launch/prepare.h"
+#include "launch/runtime_setup.h"
 #include "os/cgroup.h"
 #include "os/file.h"
 #include "os/mount.h"
@@ -25,7 +26,29 @@ struct RunningChild::State {
   os::Fd listener;
   os::Fd terminal;
   std::vector<std::string> unmet;
-  bool direct = false;
+  // Of an OCI runtime: `child` is the process around it.
+  std::optional<Runtime> runtime;
+  os::Fd init;                      ///< pidfd of pid 1 inside
+  pid_t init_pid = -1;              ///< on the host
+  std::vector<std::string> groups;  ///< that the runtime made
+
+  State(os::Cgroup its_cgroup, os::Child its_child, os::Fd its_status, std::vector<std::string> its_unmet)
+      : cgroup(std::move(its_cgroup)),
+        child(std::move(its_child)),
+        status(std::move(its_status)),
+        unmet(std::move(its_unmet)) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    if (init.valid() && child.pid() > 0) {
+      // The process around it then has the runtime clean up, and ends.
+      ::syscall(SYS_pidfd_send_signal, init.get(), SIGKILL, nullptr, 0);
+      try {
+        (void)child.wait();
+      } catch (const Error&) {
+      }
+    }
+  }
 };
 
 namespace {
@@ -141,21 +164,79 @@ void limit_without_cgroup(const LaunchPlan& plan, const os::Cgroup& cgroup, Setu
   }
 }
 
+/// What connects a child with us while it is set up and until it ends.
+struct Wires {
+  Ends go = make_pipe(true);
+  Ends report = make_socket();
+  Ends status = make_pipe(false);
+  explicit Wires(Setup& setup) {
+    setup.go = go.theirs.get();
+    setup.report = report.theirs.get();
+    setup.status = status.theirs.get();
+  }
+  void let_go(const char* what) const { os::call(::write, go.ours.get(), "g", std::size_t{1}).or_throw("{}", what); }
+};
+
+/// @param body  the child's whole life: nothing may be allocated there
+template <class Body>
+os::Child clone_child(Wires& wires, std::uint64_t flags, Body body) {
+  int pidfd = -1;
+  const os::SysRet cloned = [&] {
+    const WithoutGroups without;
+    const os::SysRet r = os::clone_process(flags, pidfd);
+    if (r && r.value == 0) {
+      // Our copies of the parent's ends would keep us from seeing that it died.
+      ::close(wires.go.ours.get());
+      ::close(wires.report.ours.get());
+      body();
+    }
+    return r;
+  }();
+  if (!cloned) {
+    throw clone_error(cloned.err);
+  }
+  for (os::Fd* fd : {&wires.go.theirs, &wires.report.theirs, &wires.status.theirs}) {
+    fd->reset();
+  }
+  return {static_cast<pid_t>(cloned.value), os::Fd(pidfd)};
+}
+
+/// The number that a pidfd's process has here.
+pid_t pid_of(const os::Fd& pidfd) {
+  const std::string info = os::read_file(format("/proc/self/fdinfo/{}", pidfd.get()));
+  const std::size_t at = info.find("\nPid:");
+  return at == std::string::npos ? -1 : static_cast<pid_t>(std::strtol(info.c_str() + at + 5, nullptr, 10));
+}
+
+std::string text_of_log(const os::Fd& log) {
+  std::string text(1U << 16U, '\0');
+  const os::SysRet n =
+      log.valid() ? os::call(::pread, log.get(), text.data(), text.size(), off_t{0}) : os::SysRet{0, 0};
+  text.resize(n.value > 0 ? static_cast<std::size_t>(n.value) : 0);
+  return text;
+}
+
 }  // namespace
 
 RunningChild::RunningChild(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RunningChild::RunningChild(RunningChild&&) noexcept = default;
 RunningChild::~RunningChild() = default;
 
-pid_t RunningChild::pid() const noexcept { return state_->child.pid(); }
+pid_t RunningChild::pid() const noexcept { return state_->init.valid() ? state_->init_pid : state_->child.pid(); }
 const os::Fd& RunningChild::pidfd() const noexcept { return state_->child.pidfd(); }
 os::Fd& RunningChild::listener() noexcept { return state_->listener; }
 os::Fd& RunningChild::terminal() noexcept { return state_->terminal; }
-void RunningChild::kill(int signal) const noexcept { state_->child.kill(signal); }
+void RunningChild::kill(int signal) const noexcept {
+  if (state_->init.valid()) {
+    ::syscall(SYS_pidfd_send_signal, state_->init.get(), signal, nullptr, 0);
+  } else {
+    state_->child.kill(signal);
+  }
+}
 const std::vector<std::string>& RunningChild::unmet() const noexcept { return state_->unmet; }
 
 std::vector<std::string> RunningChild::cgroups() const {
-  std::vector<std::string> all;
+  std::vector<std::string> all = state_->groups;
   for (const auto& folder : state_->cgroup.folders()) {
     all.push_back(folder.string());
   }
@@ -163,52 +244,54 @@ std::vector<std::string> RunningChild::cgroups() const {
 }
 
 RunningChild RunningChild::start(const LaunchPlan& plan, const ChildOptions& options) {
+  if (options.runtime) {
+    return start_by_runtime(plan, options);
+  }
   Prepared prepared = prepare(plan, options);
   Setup& setup = prepared.setup;
   os::Cgroup cgroup = make_cgroup(plan);
   limit_without_cgroup(plan, cgroup, setup, prepared.unmet);
-  Ends go = make_pipe(true);
-  Ends report = make_socket();
-  Ends status = make_pipe(false);
-  setup.go = go.theirs.get();
-  setup.report = report.theirs.get();
-  setup.status = status.theirs.get();
-
+  Wires wires(setup);
   std::uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
   flags |= plan.network == Network::None ? std::uint64_t{CLONE_NEWNET} : 0U;
-  int pidfd = -1;
-  const os::SysRet cloned = [&] {
-    const WithoutGroups without;
-    const os::SysRet r = os::clone_process(flags, pidfd);
-    if (r && r.value == 0) {
-      // Our copies of the parent's ends would keep us from seeing that it died.
-      ::close(go.ours.get());
-      ::close(report.ours.get());
-      run_child(setup);
-    }
-    return r;
-  }();
-  if (!cloned) {
-    throw clone_error(cloned.err);
-  }
-  const auto pid = static_cast<pid_t>(cloned.value);
-  auto state = std::unique_ptr<State>(new State{std::move(cgroup),
-                                                os::Child(pid, os::Fd(pidfd)),
-                                                std::move(status.ours),
-                                                {},
-                                                {},
-                                                std::move(prepared.unmet),
-                                                plan.direct});
-  for (os::Fd* fd : {&go.theirs, &report.theirs, &status.theirs}) {
-    fd->reset();
-  }
+  os::Child child = clone_child(wires, flags, [&] { run_child(setup); });
+  const pid_t pid = child.pid();
+  auto state = std::make_unique<State>(std::move(cgroup), std::move(child), std::move(wires.status.ours),
+                                       std::move(prepared.unmet));
   prepared.held.clear();
   os::write_id_maps(pid, {setup.uid, static_cast<std::uint32_t>(options.id.uid)},
                     {setup.gid, static_cast<std::uint32_t>(options.id.gid)});
   state->cgroup.add(pid);
-  os::call(::write, go.ours.get(), "g", std::size_t{1}).or_throw("start the workspace");
+  wires.let_go("start the workspace");
+  return finish(plan, std::move(state), wires.report.ours);
+}
 
-  return finish(plan, std::move(state), report.ours);
+RunningChild RunningChild::start_by_runtime(const LaunchPlan& plan, const ChildOptions& options) {
+  const bool own_limits = options.runtime->kind == RuntimeKind::Crun;
+  Prepared prepared = prepare(plan, options);
+  os::Cgroup cgroup = own_limits ? make_cgroup(plan) : os::Cgroup({}, "", "", {});
+  limit_without_cgroup(plan, cgroup, prepared.setup, prepared.unmet);
+  const std::string group = "slipway-" + cgroup_name(plan.name);
+  RuntimeSetup setup = prepare_runtime(plan, options, prepared, group);
+  Wires wires(setup.inner);
+  const std::uint64_t flags = CLONE_NEWNS | CLONE_NEWPID | (setup.own_namespace ? std::uint64_t{CLONE_NEWUSER} : 0U);
+  os::Child child = clone_child(wires, flags, [&] { run_runtime(setup); });
+  const pid_t pid = child.pid();
+  auto state = std::make_unique<State>(std::move(cgroup), std::move(child), std::move(wires.status.ours),
+                                       std::move(prepared.unmet));
+  state->runtime = options.runtime;
+  prepared.held.clear();
+  if (setup.own_namespace) {
+    os::write_id_maps(pid, {0, static_cast<std::uint32_t>(options.id.uid)},
+                      {0, static_cast<std::uint32_t>(options.id.gid)});
+  }
+  state->cgroup.add(pid);
+  wires.let_go("start the workspace");
+  RunningChild running = finish(plan, std::move(state), wires.report.ours);
+  running.state_->groups =
+      os::groups_named(os::read_file("/proc/self/mountinfo"),
+                       os::read_file_if_any(format("/proc/{}/cgroup", running.pid())).value_or(""), group);
+  return running;
 }
 
 RunningChild RunningChild::enter(pid_t target, const LaunchPlan& plan, const ChildOptions& options) {
@@ -216,34 +299,16 @@ RunningChild RunningChild::enter(pid_t target, const LaunchPlan& plan, const Chi
   Setup& setup = prepared.setup;
   const os::Fd process = above_streams(static_cast<int>(
       os::call([target] { return ::syscall(SYS_pidfd_open, target, 0U); }).or_throw("open process {}", target)));
-  Ends go = make_pipe(true);
-  Ends report = make_socket();
-  Ends status = make_pipe(false);
   setup.enter = process.get();
-  setup.go = go.theirs.get();
-  setup.report = report.theirs.get();
-  setup.status = status.theirs.get();
-  int pidfd = -1;
-  const os::SysRet cloned = [&] {
-    const WithoutGroups without;
-    const os::SysRet r = os::clone_process(0, pidfd);
-    if (r && r.value == 0) {
-      ::close(go.ours.get());
-      ::close(report.ours.get());
-      run_entered(setup);
-    }
-    return r;
-  }();
-  const auto pid = static_cast<pid_t>(cloned.or_throw("start a process"));
-  auto state = std::unique_ptr<State>(
-      new State{os::Cgroup({}, "", "", {}), os::Child(pid, os::Fd(pidfd)), std::move(status.ours), {}, {}, {}, false});
-  for (os::Fd* fd : {&go.theirs, &report.theirs, &status.theirs}) {
-    fd->reset();
-  }
+  Wires wires(setup);
+  os::Child child = clone_child(wires, 0, [&] { run_entered(setup); });
+  const pid_t pid = child.pid();
+  auto state = std::make_unique<State>(os::Cgroup({}, "", "", {}), std::move(child), std::move(wires.status.ours),
+                                       std::vector<std::string>{});
   prepared.held.clear();
   os::join_cgroups(pid, target);
-  os::call(::write, go.ours.get(), "g", std::size_t{1}).or_throw("enter the workspace");
-  return finish(plan, std::move(state), report.ours);
+  wires.let_go("enter the workspace");
+  return finish(plan, std::move(state), wires.report.ours);
 }
 
 /// Hears what the child has to say until it has become the command, or has not.
@@ -252,7 +317,15 @@ RunningChild RunningChild::finish(const LaunchPlan& plan, std::unique_ptr<State>
   os::Fd received;
   while (const std::optional<Record> record = receive(report, received)) {
     switch (record->kind) {
-      case RecordKind::Failure: throw launch_error(plan, *record);
+      case RecordKind::Failure:
+        if (record->step == Step::Container && state->runtime) {
+          throw runtime_error(plan, *state->runtime, text_of_log(received));
+        }
+        throw launch_error(plan, *record);
+      case RecordKind::Init:
+        state->init_pid = pid_of(received);
+        state->init = std::move(received);
+        break;
       case RecordKind::Listener: state->listener = std::move(received); break;
       case RecordKind::Terminal: state->terminal = std::move(received); break;
       case RecordKind::Ready: ready = true; break;

@@ -3,11 +3,13 @@
 #include <linux/filter.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "launch/native.h"
 #include "launch/plan.h"
+#include "launch/runtime.h"
 #include "os/fd.h"
 #include "os/process.h"
 
@@ -27,6 +29,8 @@ struct ChildOptions {
   bool listener = false;
   /// A terminal of its own inside (devpts of the sandbox): stdio is the new terminal and terminal() its master.
   bool terminal = false;
+  /// Has an OCI runtime perform the plan; argv is then pid 1 whatever the plan's `direct` says, and leads a session.
+  std::optional<Runtime> runtime;
 };
 
 /// A started process tree. Destroying it kills everything inside.
@@ -56,7 +60,7 @@ class RunningChild {
 
   /// Host pid of the process tree's pid 1.
   [[nodiscard]] pid_t pid() const noexcept;
-  /// Readable (poll) once pid 1, and with it everything inside, has ended.
+  /// Readable (poll) once pid 1, and with it everything inside, has ended (and a runtime has cleaned up).
   [[nodiscard]] const os::Fd& pidfd() const noexcept;
   /// The seccomp notification descriptor; POLLHUP once no process uses the filter any more. Invalid unless asked for.
   [[nodiscard]] os::Fd& listener() noexcept;
@@ -73,6 +77,7 @@ class RunningChild {
 
  private:
   struct State;
+  static RunningChild start_by_runtime(const LaunchPlan& plan, const ChildOptions& options);
   static RunningChild finish(const LaunchPlan& plan, std::unique_ptr<State> state, const os::Fd& report);
   explicit RunningChild(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
@@ -83,5 +88,10 @@ class RunningChild {
 /// @param refuse_set_id  also refuse to make set-user-id and set-group-id files: where root's own folders are mounted
 ///                       writable, such a file would be root's on the host
 std::vector<sock_filter> workspace_filter(bool refuse_set_id = false);
+
+/// What of workspace_filter() an OCI runtime cannot be told, because bundles name calls and its library may be older
+/// than a call: refused by number, and foreign architectures. The runtime itself runs under it, and what it starts
+/// inherits it.
+std::vector<sock_filter> inherited_filter(bool refuse_set_id);
 
 }  // namespace slip::launch

@@ -114,6 +114,8 @@ std::string hint_for(Step step, int err) {
     case Step::Fork:
     case Step::Streams:
     case Step::Limits:
+    case Step::Bundle:
+    case Step::Container:
     case Step::Find: break;
   }
   return {};

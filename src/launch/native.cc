@@ -70,8 +70,10 @@ HostId host_id(std::uint32_t root_host_id) {
 namespace {
 
 template <class Start>
-LaunchResult attend(const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events, Start start) {
+LaunchResult attend(const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events, Start start,
+                    const std::optional<Runtime>& runtime = std::nullopt) {
   ChildOptions options;
+  options.runtime = runtime;
   options.id = id;
   options.stdio = stdio;
   options.terminal =
@@ -84,7 +86,7 @@ LaunchResult attend(const LaunchPlan& plan, const HostId& id, const Stdio& stdio
   if (options.terminal) {
     join_terminal(child, stdio, signals.fd());
   }
-  pass_signals_on(child, signals.fd(), !plan.new_session && !options.terminal);
+  pass_signals_on(child, signals.fd(), !plan.new_session && !options.terminal && !runtime);
   LaunchResult result;
   result.unmet = child.unmet();
   result.status = child.wait();
@@ -96,9 +98,18 @@ LaunchResult attend(const LaunchPlan& plan, const HostId& id, const Stdio& stdio
 LaunchResult run_native(const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events) {
   return with_context([&] { return format("start `{}`", plan.name); },
                       [&] {
-                        return attend(plan, id, stdio, events, [&](const ChildOptions& options) {
-                          return RunningChild::start(plan, options);
-                        });
+                        return attend(plan, id, stdio, events,
+                                      [&](const ChildOptions& options) { return RunningChild::start(plan, options); });
+                      });
+}
+
+LaunchResult run_by_runtime(const Runtime& runtime, const LaunchPlan& plan, const HostId& id, const Stdio& stdio,
+                            Events& events) {
+  return with_context([&] { return format("start `{}`", plan.name); },
+                      [&] {
+                        return attend(
+                            plan, id, stdio, events,
+                            [&](const ChildOptions& options) { return RunningChild::start(plan, options); }, runtime);
                       });
 }
 

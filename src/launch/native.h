@@ -8,6 +8,7 @@
 
 #include "core/events.h"
 #include "launch/plan.h"
+#include "launch/runtime.h"
 #include "os/process.h"
 
 namespace slip::launch {
@@ -38,6 +39,10 @@ HostId host_id(std::uint32_t root_host_id);
 /// @throws Error Unsupported when user namespaces or overlays cannot be had (with the exact sysctl as hint)
 ///         NotFound when argv[0] is not in the image (with the nearest name)
 LaunchResult run_native(const LaunchPlan& plan, const HostId& id, const Stdio& stdio, Events& events);
+
+/// The same by an OCI runtime. The command is pid 1 inside: plans of plain commands should start with an init.
+LaunchResult run_by_runtime(const Runtime& runtime, const LaunchPlan& plan, const HostId& id, const Stdio& stdio,
+                            Events& events);
 
 /// Runs plan.argv inside the running tree that `target` (a host pid) belongs to, as RunningChild::enter() does, with
 /// signals and terminal as run_native(). @throws Error NotFound when argv[0] is not there

@@ -185,12 +185,16 @@ void add_sizes(Setup& setup, const Limits& limits) {
   if (limits.memory_bytes) {
     setup.tmpfs_size = format("{}", *limits.memory_bytes);
   }
-  const auto half =
-      static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
-  setup.shm_size = format("{}", limits.shm_bytes.value_or(std::min(half, limits.memory_bytes.value_or(half))));
+  setup.shm_size = format("{}", shm_size(limits));
 }
 
 }  // namespace
+
+std::uint64_t shm_size(const Limits& limits) {
+  const auto half =
+      static_cast<std::uint64_t>(::sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 2;
+  return limits.shm_bytes.value_or(std::min(half, limits.memory_bytes.value_or(half)));
+}
 
 Prepared prepare_entered(const LaunchPlan& plan, const ChildOptions& options) {
   Prepared prepared;

@@ -19,6 +19,9 @@ struct Prepared {
 /// are left to the caller. @throws Error Invalid, NotFound
 Prepared prepare(const LaunchPlan& plan, const ChildOptions& options);
 
+/// Size of /dev/shm in bytes: as asked, or half of the memory, at most its limit.
+std::uint64_t shm_size(const Limits& limits);
+
 /// The error for what the child reported or for a clone that failed, with its hint.
 Error launch_error(const LaunchPlan& plan, const Record& record);
 Error clone_error(int err);

@@ -20,6 +20,7 @@
 #include <cstring>
 
 #include "launch/setup_mounts.h"
+#include "launch/setup_steps.h"
 
 namespace slip::launch {
 
@@ -56,15 +57,15 @@ const char* text_of(Step step) noexcept {
     case Step::Streams: return "connect the standard streams";
     case Step::Limits: return "set the limits";
     case Step::Find: return "find the command";
+    case Step::Bundle: return "write the bundle of the OCI runtime";
+    case Step::Container: return "make the container";
     case Step::Exec: return "run the command";
   }
   return "start";
 }
 
 namespace child {
-namespace {
 
-/// Sends one record, with a descriptor when `fd` is one.
 void send_record(const Setup& s, const Record& record, int fd) noexcept {
   iovec part{const_cast<Record*>(&record), sizeof record};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
@@ -94,6 +95,8 @@ void wait_for_go(const Setup& s) noexcept {
     ::_exit(127);
   }
 }
+
+namespace {
 
 void take_ids(const Setup& s) noexcept {
   // Started by root we are still root outside, unmapped in here; from now on only the one id is left.
@@ -145,6 +148,8 @@ void drop_capabilities(const Setup& s) noexcept {
   }
 }
 
+}  // namespace
+
 int install_filter(const Setup& s, bool listener) noexcept {
   sock_fprog program{static_cast<unsigned short>(s.filter.size()), const_cast<sock_filter*>(s.filter.data())};
   const long fd =
@@ -193,6 +198,8 @@ void reset_signals() noexcept {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
+
+namespace {
 
 /// Which of the places of argv[0] is there. Before the filter: a supervised filter may trap what looks files up.
 const char* find_command(const Setup& s) noexcept {
@@ -270,7 +277,8 @@ const char* find_command(const Setup& s) noexcept {
   }
 }
 
-/// From here on our death follows the launcher's; the one that died before this line is seen by its closed socket.
+}  // namespace
+
 void tie_to_parent(const Setup& s) noexcept {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   pollfd parent{s.report, 0, 0};
@@ -278,8 +286,6 @@ void tie_to_parent(const Setup& s) noexcept {
     ::_exit(127);
   }
 }
-
-}  // namespace
 
 void give_up(const Setup& s, Step step, const char* detail) noexcept {
   Record record;

@@ -46,13 +46,16 @@ enum class Step : std::uint8_t {
   Limits,
   Find,
   Exec,
+  Bundle,
+  Container,
 };
 /// "mount the overlay of the image": what the step attempted, for people.
 const char* text_of(Step step) noexcept;
 
-enum class RecordKind : std::uint8_t { Failure, Listener, Terminal, Ready };
+enum class RecordKind : std::uint8_t { Failure, Listener, Terminal, Init, Ready };
 
-/// What a child sends: one packet, so never torn. Listener and Terminal carry a descriptor.
+/// What a child sends: one packet, so never torn. Listener, Terminal and Init (a pidfd) carry a descriptor, and so does
+/// a Failure of Step::Container: the log of the runtime.
 struct Record {
   RecordKind kind = RecordKind::Failure;
   Step step = Step::Go;

@@ -10,28 +10,27 @@
 #include <cerrno>
 #include <cstring>
 
+#include "launch/kernel_files.h"
+
 namespace slip::launch::child {
+
+FdPath::FdPath(int fd) noexcept {
+  char digits[12];
+  int n = 0;
+  do {
+    digits[n++] = static_cast<char>('0' + fd % 10);
+    fd /= 10;
+  } while (fd > 0);
+  char* to = text + 14;
+  while (n > 0) {
+    *to++ = digits[--n];
+  }
+  *to = '\0';
+}
+
 namespace {
 
 constexpr std::uint64_t kQuiet = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
-
-/// "/proc/self/fd/N" without an allocation.
-struct FdPath {
-  char text[32] = "/proc/self/fd/";
-  explicit FdPath(int fd) noexcept {
-    char digits[12];
-    int n = 0;
-    do {
-      digits[n++] = static_cast<char>('0' + fd % 10);
-      fd /= 10;
-    } while (fd > 0);
-    char* to = text + 14;
-    while (n > 0) {
-      *to++ = digits[--n];
-    }
-    *to = '\0';
-  }
-};
 
 /// Looks `path` up as if `root` were the root folder, whatever links the image holds.
 int open_inside(int root, const char* path, std::uint64_t flags) noexcept {
@@ -41,7 +40,8 @@ int open_inside(int root, const char* path, std::uint64_t flags) noexcept {
   return static_cast<int>(::syscall(SYS_openat2, root, path, &how, sizeof how));
 }
 
-/// The folder or file `path` inside, as O_PATH; made with all its parents when missing.
+}  // namespace
+
 int make_inside(int root, const char* path, bool folder, mode_t mode) noexcept {
   char part[PATH_MAX];
   const std::size_t length = std::strlen(path);
@@ -91,9 +91,8 @@ int make_inside(int root, const char* path, bool folder, mode_t mode) noexcept {
   return at;
 }
 
-/// A detached file system of this type with up to two options.
-int make_fs(const char* type, std::uint64_t attributes, const char* key1 = nullptr, const char* value1 = nullptr,
-            const char* key2 = nullptr, const char* value2 = nullptr) noexcept {
+int make_fs(const char* type, std::uint64_t attributes, const char* key1, const char* value1, const char* key2,
+            const char* value2) noexcept {
   const int context = ::fsopen(type, FSOPEN_CLOEXEC);
   if (context < 0) {
     return -1;
@@ -128,6 +127,8 @@ int clone_at(int dir, const char* path, bool recursive) noexcept {
 int tree_of(const Bind& bind) noexcept {
   return bind.tree >= 0 ? bind.tree : clone_at(AT_FDCWD, bind.source.c_str(), bind.recursive);
 }
+
+namespace {
 
 /// Mounts a new file system on a folder inside, which is made when missing.
 void mount_inside(const Setup& s, Step step, int root, const char* target, int tree) noexcept {
@@ -179,7 +180,8 @@ int open_layer(const Setup& s, int state, const char* name, int opened) noexcept
   return fd;
 }
 
-/// @return the merged root, attached, as O_PATH
+}  // namespace
+
 int mount_overlay(const Setup& s, int base) noexcept {
   const int lower = attach_below(s, Step::Lower, base, "lower", s.lower);
   const int state = s.state.source.empty() ? ::openat(base, "state", O_PATH | O_DIRECTORY | O_CLOEXEC)
@@ -208,6 +210,8 @@ int mount_overlay(const Setup& s, int base) noexcept {
   }
   return root;
 }
+
+namespace {
 
 void bind_device(const Setup& s, int dev, const char* host_path, const char* name) noexcept {
   const int file = ::openat(dev, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
@@ -303,15 +307,10 @@ void freeze(const Setup& s, int root, const char* path) noexcept {
 }
 
 void guard_kernel_files(const Setup& s, int root) noexcept {
-  static constexpr const char* kMasked[] = {"/proc/acpi",       "/proc/asound",        "/proc/kcore",
-                                            "/proc/keys",       "/proc/latency_stats", "/proc/sched_debug",
-                                            "/proc/scsi",       "/proc/timer_list",    "/proc/timer_stats",
-                                            "/proc/interrupts", "/sys/firmware",       "/sys/devices/virtual/powercap"};
-  static constexpr const char* kFrozen[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
-  for (const char* path : kMasked) {
+  for (const char* path : kMaskedFiles) {
     mask(s, root, path);
   }
-  for (const char* path : kFrozen) {
+  for (const char* path : kFrozenFiles) {
     freeze(s, root, path);
   }
 }

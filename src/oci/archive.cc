@@ -180,6 +180,7 @@ void index_from_docker(const fs::path& into, const std::map<std::string, Digest>
 void write_archive(const Parts& parts, const fs::path& file, bool for_docker, const std::optional<Reference>& name) {
   Index index = parts.index({});
   index.manifests.push_back(parts.entry);
+  index.manifests.insert(index.manifests.end(), parts.attachments.begin(), parts.attachments.end());
   const fs::path parent = fs::absolute(file).parent_path();
   os::make_dirs(parent);
   std::vector<const Part*> sorted;

@@ -18,6 +18,7 @@ namespace slip::oci {
 namespace {
 
 constexpr std::string_view kMarker = R"({"imageLayoutVersion":"1.0.0"})";
+const std::string kEmptyConfig = "{}";
 
 fs::path folder_of(const fs::path& path) {
   const fs::path parent = fs::absolute(path).lexically_normal().parent_path();
@@ -42,7 +43,7 @@ void write_blobs(const Parts& parts, const fs::path& dir) {
 }
 
 /// The index with our entry in it; it takes the place of one with the same name or, without a name, the same digest.
-Index extended(Index index, const Descriptor& entry) {
+Index extended(Index index, const Descriptor& entry, const std::vector<Descriptor>& attachments = {}) {
   const auto name = entry.annotations.find(kRefName);
   std::erase_if(index.manifests, [&](const Descriptor& other) {
     const auto theirs = other.annotations.find(kRefName);
@@ -52,6 +53,10 @@ Index extended(Index index, const Descriptor& entry) {
     return theirs == other.annotations.end() && other.digest == entry.digest;
   });
   index.manifests.push_back(entry);
+  for (const Descriptor& attachment : attachments) {
+    std::erase_if(index.manifests, [&](const Descriptor& other) { return other.digest == attachment.digest; });
+    index.manifests.push_back(attachment);
+  }
   return index;
 }
 
@@ -74,7 +79,7 @@ void write_layout(const Parts& parts, const fs::path& dir) {
   os::sweep_stale(parent, prefix);
   if (is_empty_or_missing(dir)) {
     os::TempDir temp(parent, prefix);
-    fill(temp.path(), parts, extended(parts.index({}), parts.entry));
+    fill(temp.path(), parts, extended(parts.index({}), parts.entry, parts.attachments));
     os::call(::chmod, temp.path().c_str(), mode_t{0755}).or_throw("set the mode of `{}`", temp.path().string());
     try {
       os::durable_rename(temp.path(), dir);
@@ -94,7 +99,7 @@ void write_layout(const Parts& parts, const fs::path& dir) {
     throw Error(ErrorKind::Conflict, "`{}` is not empty, and no OCI layout", dir.string())
         .add_hint("name a new folder, an empty one, or an OCI layout that the image is added to");
   }
-  fill(dir, parts, extended(Layout::open(dir).index(), parts.entry));
+  fill(dir, parts, extended(Layout::open(dir).index(), parts.entry, parts.attachments));
 }
 
 }  // namespace
@@ -138,7 +143,22 @@ Index Parts::index(Index base) const {
   return base;
 }
 
-Parts parts_of(const Image& image, const std::optional<Reference>& name) {
+Attachment make_attachment(const Descriptor& subject, const std::string& artifact_type,
+                           std::vector<LayerSource> blobs) {
+  Manifest manifest;
+  manifest.media_type = media::kManifest;
+  manifest.artifact_type = artifact_type;
+  manifest.config.media_type = media::kEmpty;
+  manifest.config.digest = codec::sha256(kEmptyConfig);
+  manifest.config.size = kEmptyConfig.size();
+  for (const LayerSource& blob : blobs) {
+    manifest.layers.push_back(blob.descriptor);
+  }
+  manifest.subject = Descriptor{subject.media_type, subject.digest, subject.size, {}, {}, {}};
+  return {to_json(manifest), artifact_type, std::move(blobs)};
+}
+
+Parts parts_of(const Image& image, const std::optional<Reference>& name, const std::vector<Attachment>& attachments) {
   const Manifest manifest = parse_manifest(image.manifest);
   const ImageConfig config = parse_image_config(image.config);
   const auto refuse = [](const std::string& why) {
@@ -182,15 +202,29 @@ Parts parts_of(const Image& image, const std::optional<Reference>& name) {
     }
   }
   add({parts.entry, "manifest", text(image.manifest)});
+  for (const Attachment& attachment : attachments) {
+    for (const LayerSource& blob : attachment.blobs) {
+      add({blob.descriptor, "attachment", blob.produce});
+    }
+    add({parse_manifest(attachment.manifest).config, "config", text(kEmptyConfig)});
+    Descriptor entry;
+    entry.media_type = media::kManifest;
+    entry.digest = codec::sha256(attachment.manifest);
+    entry.size = attachment.manifest.size();
+    entry.artifact_type = attachment.artifact_type;
+    parts.attachments.push_back(entry);
+    add({entry, "manifest", text(attachment.manifest)});
+  }
   return parts;
 }
 
 LayerSource layer_from_file(Descriptor descriptor, const Digest& diff_id, fs::path file) {
-  return {std::move(descriptor), diff_id, [file = std::move(file)](Sink& out) {
-            const os::Fd fd = os::open_read(file);
-            os::FdSource in(fd.get(), file.string());
-            copy_all(in, out);
-          }};
+  const auto copy = [file](Sink& out) {
+    const os::Fd fd = os::open_read(file);
+    os::FdSource in(fd.get(), file.string());
+    copy_all(in, out);
+  };
+  return {std::move(descriptor), diff_id, copy, std::move(file)};
 }
 
 Image make_image(ImageConfig config, std::vector<LayerSource> layers, std::map<std::string, std::string> annotations) {
@@ -238,8 +272,9 @@ Output Output::parse(std::string_view text) {
   return out;
 }
 
-void write_image(const Image& image, const Output& output, const std::optional<Reference>& name) {
-  Parts parts = parts_of(image, name);
+void write_image(const Image& image, const Output& output, const std::optional<Reference>& name,
+                 const std::vector<Attachment>& attachments) {
+  Parts parts = parts_of(image, name, attachments);
   if (!output.tag.empty()) {
     parts.entry.annotations[kRefName] = output.tag;
   }
@@ -285,6 +320,9 @@ Descriptor Layout::find(const std::optional<std::string>& name, const Platform& 
   std::vector<Descriptor> found;
   std::vector<std::string> names;
   for (const Descriptor& entry : index_.manifests) {
+    if (!entry.artifact_type.empty()) {
+      continue;
+    }
     bool matches = !name;
     for (const char* key : {kRefName, kImageName}) {
       if (const auto at = entry.annotations.find(key); at != entry.annotations.end()) {

@@ -24,6 +24,7 @@ struct LayerSource {
   Digest diff_id;
   /// Writes exactly the bytes of `descriptor`; called at most once per write.
   std::function<void(Sink&)> produce;
+  fs::path file;  ///< where the bytes lie as they are; empty: only produce() has them
 };
 
 /// A LayerSource that copies a file.
@@ -39,6 +40,17 @@ struct Image {
 /// Config and manifest for these layers: sets config.diff_ids, and the media types of OCI.
 Image make_image(ImageConfig config, std::vector<LayerSource> layers,
                  std::map<std::string, std::string> annotations = {});
+
+/// Something that belongs to an image and is written beside it: an SBOM, a signature, what it was built from.
+struct Attachment {
+  std::string manifest;  ///< its `subject` is the image's manifest
+  std::string artifact_type;
+  std::vector<LayerSource> blobs;
+};
+
+/// @param subject  the image's manifest @param blobs  diff_ids mean nothing here
+/// @source OCI image-spec v1.1 manifest.md "Guidelines for Artifact Usage"
+Attachment make_attachment(const Descriptor& subject, const std::string& artifact_type, std::vector<LayerSource> blobs);
 
 /// Where an image goes: "oci:DIR", "oci-archive:FILE", "docker-archive:FILE".
 struct Output {
@@ -61,7 +73,9 @@ struct Output {
 /// @param name  what the image is called inside; nullopt: it has no name
 /// @throws Error Corrupt: a layer's bytes are not those of its descriptor; Conflict: the folder holds something else;
 ///               Invalid: manifest, config and layers do not belong together; NoSpace
-void write_image(const Image& image, const Output& output, const std::optional<Reference>& name);
+/// @param attachments  stand in the index behind the image, with their artifact type
+void write_image(const Image& image, const Output& output, const std::optional<Reference>& name,
+                 const std::vector<Attachment>& attachments = {});
 
 /// An OCI layout on the disk, to be read.
 class Layout {
@@ -75,7 +89,7 @@ class Layout {
   /// A small blob. @throws Error NotFound; Corrupt when size or digest differ from the descriptor's
   [[nodiscard]] std::string read(const Descriptor& descriptor) const;
   /// The manifest called `name` (org.opencontainers.image.ref.name: the whole reference or its tag), or the only one;
-  /// an index on the way is followed to `platform`.
+  /// an index on the way is followed to `platform`. Attachments of images are passed over.
   /// @throws Error NotFound with the names there are
   [[nodiscard]] Descriptor find(const std::optional<std::string>& name = std::nullopt,
                                 const Platform& platform = {}) const;

@@ -47,7 +47,7 @@ LayerSource layer_of(const std::vector<LayerItem>& items) {
   descriptor.media_type = media::kLayerGzip;
   descriptor.digest = encoded.digest;
   descriptor.size = encoded.size;
-  return {descriptor, encoded.diff_id, [data = std::move(bytes.data)](Sink& out) { out.write(data); }};
+  return {descriptor, encoded.diff_id, [data = std::move(bytes.data)](Sink& out) { out.write(data); }, {}};
 }
 
 ImageConfig config() {
@@ -286,7 +286,7 @@ TEST_F(LayoutTest, ValidateFindsWhatIsWrong) {
     d.media_type = media::kLayer;
     d.digest = codec::sha256(tar);
     d.size = tar.size();
-    return LayerSource{d, d.digest, [tar](Sink& out) { out.write(as_bytes(tar)); }};
+    return LayerSource{d, d.digest, [tar](Sink& out) { out.write(as_bytes(tar)); }, {}};
   };
   const auto entry = [](std::string path, FileType type = FileType::Regular, std::string link = {}) {
     return item(std::move(path), type, std::move(link)).entry;

@@ -182,6 +182,26 @@ Cgroup::~Cgroup() {
   }
 }
 
+std::vector<std::string> groups_named(std::string_view mountinfo, std::string_view groups, std::string_view name) {
+  std::set<std::string> found;
+  for (const std::string_view line : split(mountinfo, '\n')) {
+    const auto words = split_words(line);
+    const auto dash = std::find(words.begin(), words.end(), "-");
+    if (words.size() < 6 || words.end() - dash < 4 || (dash[1] != "cgroup" && dash[1] != "cgroup2")) {
+      continue;
+    }
+    const std::vector<std::string_view> options =
+        dash[1] == "cgroup2" ? std::vector<std::string_view>{""} : split(dash[3], ',');
+    for (const std::string_view controller : options) {
+      const std::string group = own_group(groups, controller);
+      if (std::filesystem::path(group).filename() == name) {
+        found.insert(below(unescape(words[4]), group).string());
+      }
+    }
+  }
+  return {found.begin(), found.end()};
+}
+
 void join_cgroups(pid_t pid, pid_t target) {
   const CgroupMounts mounts = find_cgroups(read_file("/proc/self/mountinfo"));
   const std::string theirs = read_file(format("/proc/{}/cgroup", target));

@@ -35,6 +35,11 @@ struct CgroupLimits {
 /// Moves `pid` into the groups of `target` (memory, cpu, pids, and the unified one) as far as this user may.
 void join_cgroups(pid_t pid, pid_t target);
 
+/// Folders of the groups called `name` that a process is in, in whatever hierarchy.
+/// @param mountinfo  text of /proc/self/mountinfo
+/// @param groups     text of the process's /proc/PID/cgroup
+std::vector<std::string> groups_named(std::string_view mountinfo, std::string_view groups, std::string_view name);
+
 /// One group of our own per controller that is needed; gone with the object, when nothing runs in it any more.
 class Cgroup {
  public:

@@ -77,7 +77,7 @@ RestOptions rest_options(const Options& options) {
 
 std::unique_ptr<Executor> make_executor(const Options& options, Metrics& metrics) {
   if (!options.enable_batching) {
-    return std::make_unique<DirectExecutor>();
+    return std::make_unique<DirectExecutor>(metrics);
   }
   const std::string& file = options.batching_parameters_file;
   BatchSettings settings =
@@ -94,6 +94,21 @@ Warmup warmup(const Options& options) {
           const Servable& servable, const std::filesystem::path& folder) { return warm_up(servable, folder, times); };
 }
 
+void note_load(Metrics& metrics, const LoadReport& report) {
+  const std::string path = report.folder.string();
+  const std::string_view status = report.loaded ? "success" : "fail";
+  metrics.counter(":tensorflow:cc:saved_model:load_attempt_count", {{"model_path", path}, {"status", status}})
+      .fetch_add(1, std::memory_order_relaxed);
+  metrics.counter(":tensorflow:cc:saved_model:load_latency", {{"model_path", path}})
+      .fetch_add(static_cast<std::uint64_t>(report.load.count()), std::memory_order_relaxed);
+  if (report.loaded && report.warmup.count() > 0) {
+    metrics
+        .latency(":tensorflow:serving:model_warmup_latency",
+                 {{"model_path", path}, {"status", name_of(report.failure.code)}})
+        .observe(static_cast<double>(report.warmup.count()));
+  }
+}
+
 unsigned thread_count(std::int64_t given) {
   return given > 0 ? static_cast<unsigned>(given) : 4 * std::max(1u, std::thread::hardware_concurrency());
 }
@@ -106,7 +121,8 @@ struct App::Parts {
       : options(std::move(given)),
         log(to),
         credentials(options),
-        manager(load_tensorflow(options.tensorflow), lifecycle(options), log, warmup(options)),
+        manager(load_tensorflow(options.tensorflow), lifecycle(options), log, warmup(options),
+                [this](const LoadReport& report) { note_load(metrics, report); }),
         executor(make_executor(options, metrics)),
         rest(rest_options(options), credentials, manager, *executor, metrics, log),
         handler(rest.handler()),

@@ -2,109 +2,42 @@
 
 #include <algorithm>
 
-#include "serving/text_format.h"
+#include "serving/batch_rows.h"
 
 namespace slip::serving {
 namespace {
 
-/// Number of rows of every input; a failure when they differ or an input has none.
-Result<std::int64_t> common_rows(const RunCall& call) {
-  std::int64_t rows = -1;
-  for (const Tensor& tensor : call.inputs) {
-    const Shape shape = tensor.shape();
-    if (shape.empty()) {
-      return invalid("Batching Run() input tensors must have at least one dimension");
-    }
-    if (rows >= 0 && shape[0] != rows) {
-      return invalid("Batching Run() input tensors must have equal 0th-dimension size");
-    }
-    rows = shape[0];
-  }
-  return rows;
-}
+/// A request that runs in several batches: its pieces' outputs until the last one is there.
+struct Pieces {
+  RunDone done;
+  std::vector<Result<std::vector<Tensor>>> outputs;
+  std::atomic<std::size_t> missing;
 
-Tensor join_inputs(const TfApi& api, const std::vector<const Tensor*>& parts, std::int64_t rows) {
-  TensorBuilder builder(api, parts[0]->type());
-  Shape shape = parts[0]->shape();
-  std::int64_t have = 0;
-  for (const Tensor* part : parts) {
-    const std::int64_t more = part->shape()[0];
-    append_rows(*part, 0, more, builder);
-    have += more;
+  void finish(const TfApi& api) {
+    for (auto& piece : outputs) {
+      if (!piece) {
+        return done(tl::unexpected(piece.error()));
+      }
+    }
+    std::vector<Tensor> joined;
+    for (std::size_t i = 0; i < outputs[0]->size(); ++i) {
+      std::vector<const Tensor*> parts;
+      std::int64_t rows = 0;
+      for (const auto& piece : outputs) {
+        parts.push_back(&(*piece)[i]);
+        rows += parts.back()->shape()[0];
+      }
+      joined.push_back(join_rows(api, parts, rows));
+    }
+    done(std::move(joined));
   }
-  for (; have < rows; ++have) {  // padding repeats a row that the model accepts for certain
-    append_rows(*parts.back(), 0, 1, builder);
-  }
-  shape[0] = rows;
-  return builder.finish(shape);
-}
-
-/// `from` cut into one tensor per task.
-std::vector<Tensor> cut(const TfApi& api, const std::vector<Tensor>& from, std::int64_t begin, std::int64_t end) {
-  std::vector<Tensor> parts;
-  for (const Tensor& tensor : from) {
-    TensorBuilder builder(api, tensor.type());
-    append_rows(tensor, begin, end, builder);
-    Shape shape = tensor.shape();
-    shape[0] = end - begin;
-    parts.push_back(builder.finish(shape));
-  }
-  return parts;
-}
+};
 
 }  // namespace
 
-Result<BatchSettings> read_batch_settings(std::string_view text) {
-  const auto root = read_text_format(text);
-  if (!root) {
-    return tl::unexpected(root.error());
-  }
-  BatchSettings settings;
-  const TextReader reader(*root, "tensorflow.serving.BatchingParameters");
-  for (const TextField& field : reader.fields()) {
-    std::int64_t* into = field.name == "max_batch_size"         ? &settings.max_batch_size
-                         : field.name == "batch_timeout_micros" ? &settings.batch_timeout_micros
-                         : field.name == "max_enqueued_batches" ? &settings.max_enqueued_batches
-                         : field.name == "num_batch_threads"    ? &settings.num_batch_threads
-                                                                : nullptr;
-    if (field.name == "allowed_batch_sizes") {
-      const auto size = reader.number(field);
-      if (!size) {
-        return tl::unexpected(size.error());
-      }
-      settings.allowed_batch_sizes.push_back(*size);
-      continue;
-    }
-    if (field.name == "thread_pool_name") {
-      continue;  // names a row of TensorFlow Serving's own metrics
-    }
-    if (into == nullptr) {
-      return reader.unknown(field);
-    }
-    const auto message = reader.message(field);
-    if (!message) {
-      return tl::unexpected(message.error());
-    }
-    const TextReader wrapper(**message, "google.protobuf.Int64Value");
-    for (const TextField& value : wrapper.fields()) {
-      const auto number = value.name == "value" ? wrapper.number(value) : Result<std::int64_t>(wrapper.unknown(value));
-      if (!number || *number < 0) {
-        return number ? Result<BatchSettings>(invalid(field.name + " is negative"))
-                      : Result<BatchSettings>(tl::unexpected(number.error()));
-      }
-      *into = *number;
-    }
-  }
-  const auto& sizes = settings.allowed_batch_sizes;
-  if (settings.max_batch_size < 1 || !std::ranges::is_sorted(sizes) ||
-      (!sizes.empty() && (sizes.front() < 1 || sizes.back() != settings.max_batch_size))) {
-    return invalid("allowed_batch_sizes must ascend and end with max_batch_size");
-  }
-  return settings;
-}
-
 BatchingExecutor::BatchingExecutor(BatchSettings settings, Metrics& metrics)
-    : settings_(std::move(settings)), metrics_(metrics) {
+    : settings_(std::move(settings)), metrics_(metrics), direct_(metrics) {
+  metrics.gauge("slipway_serving_queued_rows", [this] { return static_cast<double>(waiting_rows_.load()); });
   const auto threads = settings_.num_batch_threads > 0 ? static_cast<unsigned>(settings_.num_batch_threads)
                                                        : std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < threads; ++i) {
@@ -123,12 +56,22 @@ BatchingExecutor::~BatchingExecutor() {
   }
 }
 
+BatchingExecutor::Key BatchingExecutor::key_of(const RunCall& call) const {
+  Key key{call.servable.get(), call.method, call.outputs, {}};
+  for (const Tensor& tensor : call.inputs) {
+    Shape shape = tensor.shape();
+    shape.erase(shape.begin());
+    key.inner.push_back(settings_.pad_variable_length_inputs ? Shape(shape.size(), -1) : std::move(shape));
+  }
+  return key;
+}
+
 void BatchingExecutor::run(RunCall call, RunDone done) {
   if (call.inputs.empty()) {
     return direct_.run(std::move(call), std::move(done));
   }
   const auto rows = common_rows(call);
-  if (!rows || *rows > settings_.max_batch_size) {
+  if (!rows || (*rows > settings_.max_batch_size && !settings_.enable_large_batch_splitting)) {
     return done(rows ? invalid("Task size " + std::to_string(*rows) + " is larger than maximum input batch size " +
                                std::to_string(settings_.max_batch_size))
                      : tl::unexpected(rows.error()));
@@ -136,23 +79,69 @@ void BatchingExecutor::run(RunCall call, RunDone done) {
   if (*rows == 0) {
     return direct_.run(std::move(call), std::move(done));
   }
-  Key key{call.servable.get(), call.method, call.outputs, {}};
-  for (const Tensor& tensor : call.inputs) {
-    Shape shape = tensor.shape();
-    shape.erase(shape.begin());
-    key.inner.push_back(std::move(shape));
+  std::vector<Task> tasks;
+  if (*rows > settings_.most_rows()) {
+    tasks = split(std::move(call), std::move(done), *rows, settings_.most_rows());
+  } else {
+    tasks.push_back({std::move(call), std::move(done), *rows, Clock::now()});
   }
-  {
-    const std::lock_guard lock(mutex_);
-    Queue& queue = queues_[std::move(key)];
-    if (queue.rows + *rows <= settings_.max_enqueued_batches * settings_.max_batch_size) {
-      queue.rows += *rows;
-      queue.tasks.push_back({std::move(call), std::move(done), *rows, Clock::now()});
-      changed_.notify_one();
-      return;
+  if (!enqueue(tasks)) {
+    for (Task& task : tasks) {
+      task.done(fail(Code::Unavailable, "The batch scheduling queue to which this task was submitted is full"));
     }
   }
-  done(fail(Code::Unavailable, "The batch scheduling queue to which this task was submitted is full"));
+}
+
+/// All tasks of one request, or none: false when the queue has no room for them.
+bool BatchingExecutor::enqueue(std::vector<Task>& tasks) {
+  Key key = key_of(tasks[0].call);
+  std::int64_t rows = 0;
+  for (const Task& task : tasks) {
+    rows += task.rows;
+  }
+  const std::lock_guard lock(mutex_);
+  const auto found = queues_.find(key);
+  const std::int64_t waiting = found == queues_.end() ? 0 : found->second.rows;
+  // A request larger than the whole queue gets in when nothing waits, or it never would.
+  const bool alone = waiting == 0 && rows > settings_.max_batch_size;
+  if (!alone && waiting + rows > settings_.max_enqueued_batches * settings_.max_batch_size) {
+    return false;
+  }
+  Queue& queue = queues_[std::move(key)];
+  queue.rows += rows;
+  waiting_rows_.fetch_add(rows, std::memory_order_relaxed);
+  for (Task& task : tasks) {
+    queue.tasks.push_back(std::move(task));
+    changed_.notify_one();
+  }
+  return true;
+}
+
+/// One task per piece of at most `most` rows.
+std::vector<BatchingExecutor::Task> BatchingExecutor::split(RunCall call, RunDone done, std::int64_t rows,
+                                                            std::int64_t most) {
+  const auto count = static_cast<std::size_t>((rows + most - 1) / most);
+  auto all = std::make_shared<Pieces>();
+  all->done = std::move(done);
+  all->outputs.resize(count);
+  all->missing = count;
+  const TfApi& api = call.servable->model->api();
+  std::vector<Task> tasks;
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t begin = static_cast<std::int64_t>(i) * most;
+    const std::int64_t end = std::min(rows, begin + most);
+    RunCall piece{call.servable, call.method,   cut_rows(api, call.inputs, begin, end),
+                  call.outputs,  call.deadline, call.api};
+    tasks.push_back({std::move(piece),
+                     [all, i, &api](Result<std::vector<Tensor>> outputs) {
+                       all->outputs[i] = std::move(outputs);
+                       if (all->missing.fetch_sub(1) == 1) {
+                         all->finish(api);
+                       }
+                     },
+                     end - begin, Clock::now()});
+  }
+  return tasks;
 }
 
 /// Takes one batch that is full or has waited long enough; else `next` is when one will have. @pre mutex_ is held
@@ -162,7 +151,7 @@ bool BatchingExecutor::take_batch(std::vector<Task>& batch, Clock::time_point& n
   auto oldest = queues_.end();
   for (auto it = queues_.begin(); it != queues_.end(); ++it) {
     const auto ripe = it->second.tasks.front().arrived + patience;
-    const bool ready = ending_ || it->second.rows >= settings_.max_batch_size || ripe <= now;
+    const bool ready = ending_ || it->second.rows >= settings_.most_rows() || ripe <= now;
     if (!ready) {
       next = std::min(next, ripe);
     } else if (oldest == queues_.end() || it->second.tasks.front().arrived < oldest->second.tasks.front().arrived) {
@@ -174,12 +163,13 @@ bool BatchingExecutor::take_batch(std::vector<Task>& batch, Clock::time_point& n
   }
   Queue& queue = oldest->second;
   std::int64_t rows = 0;
-  while (!queue.tasks.empty() && rows + queue.tasks.front().rows <= settings_.max_batch_size) {
+  while (!queue.tasks.empty() && rows + queue.tasks.front().rows <= settings_.most_rows()) {
     rows += queue.tasks.front().rows;
     batch.push_back(std::move(queue.tasks.front()));
     queue.tasks.pop_front();
   }
   queue.rows -= rows;
+  waiting_rows_.fetch_sub(rows, std::memory_order_relaxed);
   if (queue.tasks.empty()) {
     queues_.erase(oldest);
   }
@@ -216,7 +206,10 @@ void BatchingExecutor::run_batch(std::vector<Task> batch) {
   const auto now = Clock::now();
   Deadline deadline = Clock::time_point::min();
   std::int64_t rows = 0;
+  Histogram& queueing = metrics_.histogram(":tensorflow:serving:batching_session:queuing_latency",
+                                           {{"thread_pool_name", settings_.thread_pool_name}}, 100, 1.2, 52);
   for (Task& task : batch) {
+    queueing.observe(std::chrono::duration<double, std::micro>(now - task.arrived).count());
     if (task.call.deadline <= now) {
       task.done(fail(Code::DeadlineExceeded, "the deadline passed while the request waited for its batch"));
       task.done = nullptr;
@@ -233,16 +226,20 @@ void BatchingExecutor::run_batch(std::vector<Task> batch) {
   metrics_.counter("slipway_serving_batches_total", {{"model_name", model}}).fetch_add(1, std::memory_order_relaxed);
   metrics_.counter("slipway_serving_batched_requests_total", {{"model_name", model}})
       .fetch_add(batch.size(), std::memory_order_relaxed);
+  metrics_.counter("slipway_serving_batch_rows_total", {{"model_name", model}})
+      .fetch_add(static_cast<std::uint64_t>(rows), std::memory_order_relaxed);
+  metrics_.counter("slipway_serving_batch_padding_rows_total", {{"model_name", model}})
+      .fetch_add(static_cast<std::uint64_t>(padded(rows) - rows), std::memory_order_relaxed);
   if (batch.size() == 1 && padded(rows) == rows) {
     return direct_.run(std::move(batch[0].call), std::move(batch[0].done));
   }
-  RunCall joined{batch[0].call.servable, batch[0].call.method, {}, batch[0].call.outputs, deadline};
+  RunCall joined{batch[0].call.servable, batch[0].call.method, {}, batch[0].call.outputs, deadline, batch[0].call.api};
   for (std::size_t i = 0; i < batch[0].call.inputs.size(); ++i) {
     std::vector<const Tensor*> parts;
     for (const Task& task : batch) {
       parts.push_back(&task.call.inputs[i]);
     }
-    joined.inputs.push_back(join_inputs(joined.servable->model->api(), parts, padded(rows)));
+    joined.inputs.push_back(join_rows(joined.servable->model->api(), parts, padded(rows)));
   }
   const std::int64_t total = padded(rows);
   direct_.run(std::move(joined),
@@ -264,7 +261,7 @@ void BatchingExecutor::answer(std::vector<Task>& batch, Result<std::vector<Tenso
   std::int64_t at = 0;
   for (Task& task : batch) {
     if (outputs) {
-      task.done(cut(task.call.servable->model->api(), *outputs, at, at + task.rows));
+      task.done(cut_rows(task.call.servable->model->api(), *outputs, at, at + task.rows));
     } else {
       task.done(tl::unexpected(outputs.error()));
     }

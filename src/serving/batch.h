@@ -1,29 +1,18 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <map>
 #include <mutex>
-#include <string_view>
 #include <thread>
 #include <vector>
 
+#include "serving/batch_settings.h"
 #include "serving/executor.h"
 #include "serving/metrics.h"
 
 namespace slip::serving {
-
-/// @source TensorFlow Serving 2.9, session_bundle_config.proto (BatchingParameters) and its defaults
-struct BatchSettings {
-  std::int64_t max_batch_size = 1000;             ///< rows
-  std::int64_t batch_timeout_micros = 0;          ///< how long the first request of a batch waits for others
-  std::int64_t max_enqueued_batches = 64;         ///< per queue; beyond that requests are refused at once
-  std::int64_t num_batch_threads = 0;             ///< 0: one per core
-  std::vector<std::int64_t> allowed_batch_sizes;  ///< ascending; batches are padded up to the next; empty: any
-};
-
-/// Reads a batching parameters file in text format.
-Result<BatchSettings> read_batch_settings(std::string_view text);
 
 /// Runs requests of several clients together: those for the same signature and outputs of the same version, with
 /// inputs of the same shape but for dimension 0.
@@ -46,7 +35,7 @@ class BatchingExecutor final : public Executor {
     const Servable* servable;
     const Method* method;
     std::vector<std::size_t> outputs;
-    std::vector<Shape> inner;  ///< shapes of the inputs without dimension 0
+    std::vector<Shape> inner;  ///< shapes of the inputs without dimension 0; with padding only their ranks count
     auto operator<=>(const Key&) const = default;
   };
   struct Queue {
@@ -54,6 +43,9 @@ class BatchingExecutor final : public Executor {
     std::int64_t rows = 0;
   };
 
+  [[nodiscard]] Key key_of(const RunCall& call) const;
+  bool enqueue(std::vector<Task>& tasks);
+  static std::vector<Task> split(RunCall call, RunDone done, std::int64_t rows, std::int64_t most);
   void work();
   bool take_batch(std::vector<Task>& batch, Clock::time_point& next);
   void run_batch(std::vector<Task> batch);
@@ -63,6 +55,7 @@ class BatchingExecutor final : public Executor {
   const BatchSettings settings_;
   Metrics& metrics_;
   DirectExecutor direct_;
+  std::atomic<std::int64_t> waiting_rows_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
   std::map<Key, Queue> queues_;

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <vector>
 
 #include "serving/manager.h"
+#include "serving/metrics.h"
 
 namespace slip::serving {
 
@@ -17,6 +19,7 @@ struct RunCall {
   std::vector<Tensor> inputs;        ///< one per port of method->inputs
   std::vector<std::size_t> outputs;  ///< indexes into method->outputs; empty: all
   Deadline deadline = kNoDeadline;
+  const char* api = "Predict";  ///< for metrics: "Predict", "Classify", "Regress", "MultiInference"
 };
 
 /// How requests reach TensorFlow: at once, or in batches.
@@ -33,7 +36,13 @@ class Executor {
 /// Runs each request alone, on the calling thread.
 class DirectExecutor final : public Executor {
  public:
+  /// @param metrics  must outlive the executor
+  explicit DirectExecutor(Metrics& metrics);
   void run(RunCall call, RunDone done) override;
+
+ private:
+  Metrics& metrics_;
+  std::atomic<int> running_{0};
 };
 
 }  // namespace slip::serving

@@ -78,6 +78,9 @@ void GrpcService::handle(GrpcRequest&& request, GrpcStreamRef stream) {
     if (method == "HandleReloadConfigRequest") {
       return answer(stream, reload(request.message));
     }
+  } else if (Reflection::is_method(path)) {
+    stream->send(reflection_.answer(request.message));
+    return;
   } else if (path.starts_with(OipGrpc::kService)) {
     const std::string method(path.substr(OipGrpc::kService.size()));
     return oip_.handle(method, request, stream);
@@ -90,7 +93,7 @@ void GrpcService::handle(GrpcRequest&& request, GrpcStreamRef stream) {
 }
 
 bool GrpcService::is_bidirectional(std::string_view path) {
-  return path == std::string(OipGrpc::kService) + "ModelStreamInfer";
+  return Reflection::is_method(path) || path == std::string(OipGrpc::kService) + "ModelStreamInfer";
 }
 
 void GrpcService::answer(const GrpcStreamRef& stream, Result<std::string> message) {
@@ -143,7 +146,8 @@ void GrpcService::examples(GrpcRequest& request, GrpcStreamRef stream, bool clas
   if (!method) {
     return conclude(call, tl::unexpected(method.error()));
   }
-  RunCall run{call.servable, *method, {}, {}, request.deadline};
+  RunCall run{call.servable, *method, {}, {}, request.deadline, call.api};
+  note_examples(metrics_, call.servable->name, message->examples.size());
   run.inputs.push_back(example_tensor(model.api(), message->examples));
   const std::size_t count = message->examples.size();
   executor_.run(std::move(run),
@@ -225,6 +229,7 @@ void GrpcService::multi_inference(GrpcRequest& request, GrpcStreamRef stream) {
   all->deadline = request.deadline;
   all->tasks = std::move(tasks);
   all->examples = std::move(*examples);
+  note_examples(metrics_, all->call.servable->name, all->examples.size());
   run_next(std::move(all));
 }
 
@@ -238,7 +243,7 @@ void GrpcService::run_next(std::shared_ptr<MultiInference> all) {
   if (!method) {
     return conclude(all->call, tl::unexpected(method.error()));
   }
-  RunCall run{all->call.servable, *method, {}, {}, all->deadline};
+  RunCall run{all->call.servable, *method, {}, {}, all->deadline, "MultiInference"};
   run.inputs.push_back(example_tensor(model.api(), all->examples));
   executor_.run(std::move(run), [this, all, method = *method](Result<std::vector<Tensor>> outputs) {
     const bool classify = method->kind == kClassifyMethod;

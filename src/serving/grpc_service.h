@@ -11,6 +11,7 @@
 #include "serving/metrics.h"
 #include "serving/oip_grpc.h"
 #include "serving/predict_proto.h"
+#include "serving/reflection.h"
 
 namespace slip::serving {
 
@@ -20,8 +21,8 @@ struct GrpcServiceOptions {
   std::string version;                    ///< of the server, for its metadata
 };
 
-/// TensorFlow Serving's PredictionService and ModelService, grpc.health.v1.Health, and by OipGrpc the Open Inference
-/// Protocol.
+/// TensorFlow Serving's PredictionService and ModelService, grpc.health.v1.Health and reflection, and by OipGrpc the
+/// Open Inference Protocol.
 class GrpcService {
  public:
   /// All must outlive the service.
@@ -66,6 +67,7 @@ class GrpcService {
   Executor& executor_;
   Metrics& metrics_;
   OipGrpc oip_;
+  Reflection reflection_;
   std::atomic<bool> draining_{false};
   struct Watcher {
     GrpcStreamRef stream;

@@ -26,6 +26,9 @@ class JsonOut {
   void decimal(float value);
   /// As for float with %.17g.
   void decimal(double value);
+  /// Further elements of the open array.
+  void decimals(const float* values, std::size_t count);
+  void decimals(const double* values, std::size_t count);
   /// Written as it is: a value that is JSON already.
   void raw(std::string_view json);
   /// From here on arrays are written on one line.
@@ -41,7 +44,9 @@ class JsonOut {
   void prefix();
   void new_line();
   template <class T>
-  void write_decimal(T value, int digits);
+  void write_decimal(T value);
+  template <class T>
+  void write_decimals(const T* values, std::size_t count);
 
   std::string out_;
   std::vector<Level> levels_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -15,6 +16,47 @@ constexpr double kPowers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e
                               1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+/// Value of up to eight digits at the front of `eight`, which lie in the order of memory; `count` is how many there
+/// are.
+///
+/// The bytes before the first that is no digit are moved to the end of the word, noughts fill its front, and three
+/// multiplications add all eight places up.
+inline std::uint64_t eight_digits(std::uint64_t eight, unsigned& count) noexcept {
+  constexpr std::uint64_t kZeros = 0x3030303030303030;
+  const std::uint64_t others =
+      ((eight + 0x4646464646464646) | (eight - kZeros) | eight) & 0x8080808080808080;  // bytes beyond '0'..'9'
+  count = others == 0 ? 8u : static_cast<unsigned>(std::countr_zero(others)) / 8;
+  if (count == 0) {
+    return 0;
+  }
+  std::uint64_t digits = eight;
+  if (count < 8) {
+    digits = eight << (64 - 8 * count) | kZeros >> (8 * count);
+  }
+  digits -= kZeros;
+  digits = digits * 10 + (digits >> 8);
+  return ((digits & 0x000000ff000000ff) * (100 + (1000000ull << 32)) +
+          (digits >> 16 & 0x000000ff000000ff) * (1 + (10000ull << 32))) >>
+         32;
+}
+
+constexpr std::uint64_t kPlaces[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
+
+/// The digits at `p`, eight at most. @pre eight characters can be read
+inline std::uint64_t eight_digits_at(const char* p, unsigned& count) noexcept {
+  std::uint64_t eight = 0;
+  std::memcpy(&eight, p, sizeof eight);
+  return eight_digits(eight, count);
+}
+
+/// Adds the digits at `p` to `mantissa`, which may wrap when there are more than 19.
+const char* take_digits(const char* p, const char* end, std::uint64_t& mantissa) noexcept {
+  while (p != end && is_digit(*p)) {
+    mantissa = mantissa * 10 + static_cast<std::uint64_t>(*p++ - '0');
+  }
+  return p;
+}
 
 void append_utf8(std::string& out, unsigned code) {
   if (code < 0x80) {
@@ -211,11 +253,50 @@ bool JsonScanner::special_number(JsonNumber& number, const char* start) noexcept
   return true;
 }
 
+/// A number of at most eight digits before its point and eight behind it, without an exponent: two words are read and
+/// no character is looked at alone. nullptr: it is another one, or too near to the end of the text.
+const char* JsonScanner::short_number(JsonNumber& number, const char* p) const noexcept {
+  constexpr std::ptrdiff_t kReach = 8 + 1 + 8 + 1;
+  if (std::endian::native != std::endian::little || end_ - p < kReach) {
+    return nullptr;
+  }
+  unsigned whole = 0;
+  std::uint64_t mantissa = eight_digits_at(p, whole);
+  if (whole == 0 || (*p == '0' && whole > 1)) {
+    return nullptr;
+  }
+  p += whole;
+  unsigned fraction = 0;
+  if (*p == '.') {
+    const std::uint64_t behind = eight_digits_at(p + 1, fraction);
+    if (fraction == 0) {
+      return nullptr;
+    }
+    mantissa = mantissa * kPlaces[fraction] + behind;
+    p += fraction + 1;
+  }
+  if (is_digit(*p) || (*p | 0x20) == 'e') {
+    return nullptr;
+  }
+  if (mantissa >> 53 != 0) {
+    return nullptr;
+  }
+  const double value = static_cast<double>(mantissa) / kPowers[fraction];
+  number.integer = fraction == 0;
+  number.magnitude = mantissa;
+  number.value = number.negative ? -value : value;
+  return p;
+}
+
 bool JsonScanner::number(JsonNumber& number) noexcept {
   const char* const start = at_;
   const char* p = at_;
   number.negative = p != end_ && *p == '-';
   p += number.negative ? 1 : 0;
+  if (const char* end = short_number(number, p); end != nullptr) {
+    at_ = end;
+    return true;
+  }
   if (p == end_ || !is_digit(*p)) {
     at_ = p;
     return special_number(number, start);
@@ -225,17 +306,13 @@ bool JsonScanner::number(JsonNumber& number) noexcept {
   if (*p == '0') {
     ++p;
   } else {
-    while (p != end_ && is_digit(*p)) {
-      mantissa = mantissa * 10 + static_cast<std::uint64_t>(*p++ - '0');
-    }
+    p = take_digits(p, end_, mantissa);
   }
   auto count = p - digits;
   std::ptrdiff_t fraction = 0;
   if (p != end_ && *p == '.') {
     const char* const first = ++p;
-    while (p != end_ && is_digit(*p)) {
-      mantissa = mantissa * 10 + static_cast<std::uint64_t>(*p++ - '0');
-    }
+    p = take_digits(p, end_, mantissa);
     fraction = p - first;
     count += fraction;
     if (fraction == 0) {

@@ -88,6 +88,7 @@ class JsonScanner {
   bool word(std::string_view text) noexcept;
   bool special_number(JsonNumber& number, const char* start) noexcept;
   bool slow_number(JsonNumber& number, const char* start) noexcept;
+  const char* short_number(JsonNumber& number, const char* p) const noexcept;
 
   const char* begin_;
   const char* at_;

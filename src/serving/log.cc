@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "core/format.h"
+#include "core/text.h"
 #include "serving/json_out.h"
 
 namespace slip::serving {
@@ -23,9 +24,21 @@ std::string utc_now() {
   return format("{}.{:03}Z", text.data(), now.tv_usec / 1000);
 }
 
-}  // namespace
+/// "listening: protocol REST, port 8501"
+std::string as_text(std::string_view level, std::string_view event, const Log::Fields& fields) {
+  std::string text = level == "info" ? "" : std::string(level) + ": ";
+  text += event;
+  const char* before = ": ";
+  for (const auto& [name, value] : fields) {
+    text += before + std::string(name) + " ";
+    const auto* number = std::get_if<std::int64_t>(&value);
+    text += number != nullptr ? std::to_string(*number) : printable(std::get<std::string>(value));
+    before = ", ";
+  }
+  return text + "\n";
+}
 
-void Log::line(std::string_view level, std::string_view event, const Fields& fields) noexcept try {
+std::string as_json(std::string_view level, std::string_view event, const Log::Fields& fields) {
   std::string text = "{\"time\":\"" + utc_now() + "\",\"level\":\"" + std::string(level) + "\",\"event\":";
   append_json_string(text, event);
   for (const auto& [name, value] : fields) {
@@ -38,7 +51,13 @@ void Log::line(std::string_view level, std::string_view event, const Fields& fie
       append_json_string(text, std::get<std::string>(value));
     }
   }
-  text += "}\n";
+  return text + "}\n";
+}
+
+}  // namespace
+
+void Log::line(std::string_view level, std::string_view event, const Fields& fields) noexcept try {
+  const std::string text = form_ == Form::Json ? as_json(level, event, fields) : as_text(level, event, fields);
   const std::lock_guard lock(mutex_);
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text.data(), text.size());
 } catch (...) {

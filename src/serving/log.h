@@ -10,9 +10,13 @@
 
 namespace slip::serving {
 
-/// Writes one JSON object per line to standard error. Never holds a request's payload.
+/// Writes one line per event to standard error. Never holds a request's payload.
 class Log {
  public:
+  /// How lines look: one JSON object each, or words for a person who started the server by hand.
+  enum class Form { Json, Text };
+  explicit Log(Form form = Form::Json) noexcept : form_(form) {}
+
   using Value = std::variant<std::string, std::int64_t>;
   using Fields = std::vector<std::pair<std::string_view, Value>>;
 
@@ -22,6 +26,7 @@ class Log {
   void warning(std::string_view event, const Fields& fields = {}) noexcept { line("warning", event, fields); }
 
  private:
+  const Form form_;
   std::mutex mutex_;
 };
 

@@ -61,8 +61,8 @@ std::string describe(const ModelSpec& spec) {
 
 }  // namespace
 
-Manager::Manager(const TfApi& api, LifecycleSettings settings, Log& log, Warmup warmup)
-    : api_(api), settings_(std::move(settings)), log_(log), warmup_(std::move(warmup)) {}
+Manager::Manager(const TfApi& api, LifecycleSettings settings, Log& log, Warmup warmup, OnLoad on_load)
+    : api_(api), settings_(std::move(settings)), log_(log), warmup_(std::move(warmup)), on_load_(std::move(on_load)) {}
 
 Manager::~Manager() { stop(); }
 
@@ -197,22 +197,39 @@ void Manager::scan(const ModelConfig& config) {
   drop_unwanted(config.name, wanted);
 }
 
+LoadReport Manager::load_and_warm(Servable& servable, const fs::path& folder) {
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
+  };
+  LoadReport report{folder};
+  auto start = Clock::now();
+  auto model = Model::load(api_, folder, settings_.session);
+  report.load = since(start);
+  if (!model) {
+    report.failure = model.error();
+    return report;
+  }
+  report.loaded = true;
+  servable.model = std::move(*model);
+  if (warmup_) {
+    start = Clock::now();
+    if (auto warmed = warmup_(servable, folder); !warmed) {
+      report.failure = warmed.error();
+    }
+    report.warmup = since(start);
+  }
+  return report;
+}
+
 void Manager::load(const ModelConfig& config, std::int64_t number, const fs::path& folder) {
   const auto start = Clock::now();
   auto servable = std::make_shared<Servable>();
   servable->name = config.name;
   servable->version = number;
-  Failure failure{Code::Ok, ""};
-  auto model = Model::load(api_, folder, settings_.session);
-  if (model) {
-    servable->model = std::move(*model);
-    if (warmup_) {
-      if (auto warmed = warmup_(*servable, folder); !warmed) {
-        failure = warmed.error();
-      }
-    }
-  } else {
-    failure = model.error();
+  const LoadReport report = load_and_warm(*servable, folder);
+  const Failure& failure = report.failure;
+  if (on_load_) {
+    on_load_(report);
   }
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count();
   if (failure.code == Code::Ok) {

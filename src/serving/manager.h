@@ -70,13 +70,23 @@ struct LifecycleSettings {
 /// Runs before a new version becomes available; a failure fails its load.
 using Warmup = std::function<Result<void>(const Servable&, const std::filesystem::path& folder)>;
 
+/// What became of one attempt to load a version.
+struct LoadReport {
+  std::filesystem::path folder;
+  bool loaded = false;  ///< by TensorFlow; its warm-up may have failed all the same
+  Failure failure{Code::Ok, ""};
+  std::chrono::microseconds load{0};
+  std::chrono::microseconds warmup{0};
+};
+using OnLoad = std::function<void(const LoadReport&)>;
+
 /// Loads, switches and drops versions as folders come and go, on one thread of its own.
 ///
 /// A new version is loaded, warmed and put in service before an old one goes; one that fails leaves the old one in
 /// service. A version's memory is given back once its last request has ended. find() never waits for a load.
 class Manager {
  public:
-  Manager(const TfApi& api, LifecycleSettings settings, Log& log, Warmup warmup = {});
+  Manager(const TfApi& api, LifecycleSettings settings, Log& log, Warmup warmup = {}, OnLoad on_load = {});
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
   ~Manager();
@@ -120,6 +130,7 @@ class Manager {
   void work();
   void scan(const ModelConfig& config);
   void load(const ModelConfig& config, std::int64_t version, const std::filesystem::path& folder);
+  LoadReport load_and_warm(Servable& servable, const std::filesystem::path& folder);
   void drop_unwanted(const std::string& name, const std::map<std::int64_t, std::filesystem::path>& wanted);
   void retire(const std::string& name, Version& version);
   void free_retired();
@@ -130,6 +141,7 @@ class Manager {
   const LifecycleSettings settings_;
   Log& log_;
   Warmup warmup_;
+  OnLoad on_load_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::map<std::string, Entry> models_;

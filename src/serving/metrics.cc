@@ -91,6 +91,11 @@ Histogram& Metrics::latency(std::string_view name, const Labels& labels) {
   return find(histograms_, name, labels, [] { return std::make_unique<Histogram>(10, 1.8, 33); });
 }
 
+Histogram& Metrics::histogram(std::string_view name, const Labels& labels, double scale, double growth,
+                              std::size_t buckets) {
+  return find(histograms_, name, labels, [&] { return std::make_unique<Histogram>(scale, growth, buckets); });
+}
+
 void Metrics::gauge(std::string name, std::function<double()> value) {
   const std::unique_lock lock(mutex_);
   gauges_.emplace_back(std::move(name), std::move(value));

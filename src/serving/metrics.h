@@ -18,7 +18,7 @@ namespace slip::serving {
 /// Counts per exponential bucket; observe() by any thread. Units are the caller's.
 class Histogram {
  public:
-  static constexpr std::size_t kMost = 40;
+  static constexpr std::size_t kMost = 52;
   /// Upper bounds scale·growth^i for i in [0, buckets), then infinity: as TensorFlow's Buckets::Exponential.
   Histogram(double scale, double growth, std::size_t buckets);
   void observe(double value) noexcept;
@@ -41,6 +41,8 @@ class Metrics {
   std::atomic<std::uint64_t>& counter(std::string_view name, const Labels& labels);
   /// A histogram of microseconds, bounds 10·1.8^i.
   Histogram& latency(std::string_view name, const Labels& labels);
+  /// A histogram with bounds of its own; the first call for `name` decides them.
+  Histogram& histogram(std::string_view name, const Labels& labels, double scale, double growth, std::size_t buckets);
   /// A value asked for whenever metrics are read.
   void gauge(std::string name, std::function<double()> value);
   [[nodiscard]] std::string text() const;

@@ -122,6 +122,38 @@ TEST_F(ModelTest, BrokenModelsAreErrors) {
   EXPECT_FALSE(Model::load(test::tensorflow(), copy, {})) << "missing shard";
 }
 
+/// A graph that names an operation nobody has, an attribute of a type that is none, and a graph cut at many places:
+/// errors, and the process lives.
+TEST_F(ModelTest, BrokenGraphsAreErrors) {
+  const os::TempDir dir(fs::temp_directory_path(), "serving-test");
+  const fs::path copy = dir.path() / "broken";
+  fs::copy(test::model_folder("half_plus_two/123"), copy, fs::copy_options::recursive);
+  const std::string graph = os::read_file(copy / "saved_model.pb");
+  const auto load_with = [&](const std::string& text) {
+    os::write_file(copy / "saved_model.pb", text);
+    return Model::load(test::tensorflow(), copy, {});
+  };
+  const auto replaced = [&](std::string_view from, std::string_view to) {
+    std::string text = graph;
+    const std::size_t at = text.rfind(from);  // in the graph: the list of operations stands before it
+    EXPECT_NE(at, std::string::npos) << from;
+    return text.replace(at, from.size(), to);
+  };
+  const auto operation = load_with(replaced("AddV2", "AddV9"));
+  ASSERT_FALSE(operation);
+  EXPECT_NE(operation.error().message.find("AddV9"), std::string::npos) << operation.error().message;
+  EXPECT_FALSE(
+      load_with(replaced("\n\x05"
+                         "dtype\x12\x02\x30\x01",
+                         "\n\x05"
+                         "dtype\x12\x02\x30\x63")));
+  for (std::size_t size = 1; size < graph.size(); size += graph.size() / 13) {
+    EXPECT_FALSE(load_with(graph.substr(0, size))) << size;
+  }
+  EXPECT_FALSE(load_with(""));
+  EXPECT_TRUE(load_with(graph));
+}
+
 TEST_F(ModelTest, RowsAppendAndRepeat) {
   const Tensor from = texts({"a", "b", "c"});
   TensorBuilder builder(test::tensorflow(), DataType::String);

@@ -38,8 +38,6 @@ const std::vector<Flag>& flags() {
        "labels may name versions that are not loaded yet"},
       {"enable_model_warmup", &Options::enable_model_warmup, "run a version's warm-up requests before it serves"},
       {"num_request_iterations_for_warmup", &Options::num_request_iterations_for_warmup, "run each of them this often"},
-      {"enable_signature_method_name_check", &Options::enable_signature_method_name_check,
-       "predict only with signatures whose method is predict"},
 
       {"address", &Options::address, "IP address of both ports", "Ports"},
       {"port", &Options::port, "gRPC port; 0: none"},
@@ -74,6 +72,7 @@ const std::vector<Flag>& flags() {
       {"tensorflow_session_config_file", &Options::tensorflow_session_config_file, "ConfigProto in text format"},
 
       {"access_log", &Options::access_log, "one line per request", "Operation"},
+      {"log_format", &Options::log_format, "json: one object per line; text: for people"},
       {"monitoring_config_file", &Options::monitoring_config_file,
        "MonitoringConfig in text format: metrics at its path too"},
       {"grace_seconds", &Options::grace_seconds, "time for running requests after SIGTERM"},
@@ -97,6 +96,7 @@ constexpr Ignored kWithoutEffect[] = {
     {"num_unload_threads", true},
     {"flush_filesystem_caches", false},
     {"grpc_channel_arguments", true},
+    {"enable_signature_method_name_check", false},
     {"prefer_tflite_model", false},
     {"use_tflite_model", false},
     {"xla_cpu_compilation_enabled", false},
@@ -187,6 +187,9 @@ void check(const Options& options) {
     if (port > 65535) {
       bad_value("port", std::to_string(port), "a port up to 65535");
     }
+  }
+  if (options.log_format != "json" && options.log_format != "text") {
+    bad_value("log_format", options.log_format, "json or text");
   }
   if (!options.batching_parameters_file.empty() && !options.enable_batching) {
     throw Error(ErrorKind::Usage, "--batching_parameters_file is given without --enable_batching");

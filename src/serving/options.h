@@ -29,7 +29,6 @@ struct Options {
   bool allow_version_labels_for_unavailable_models = false;
   bool enable_model_warmup = true;
   std::int64_t num_request_iterations_for_warmup = 1;
-  bool enable_signature_method_name_check = false;
   std::string saved_model_tags = "serve";
   std::int64_t tensorflow_session_parallelism = 0;
   std::int64_t tensorflow_intra_op_parallelism = 0;
@@ -49,8 +48,9 @@ struct Options {
   std::int64_t max_body_bytes = 256 << 20;
   std::int64_t max_connections = 4096;
   bool access_log = false;
-  bool probe = false;  ///< ask a server on this machine whether it is ready, instead of serving
-  bool describe_runtime = false;  ///< print what the runtime can run, instead of serving
+  std::string log_format = "json";  ///< or "text"
+  bool probe = false;               ///< ask a server on this machine whether it is ready, instead of serving
+  bool describe_runtime = false;    ///< print what the runtime can run, instead of serving
   bool version = false;
   bool help = false;
   std::vector<std::string> without_effect;  ///< flags of tensorflow_model_server that were given and change nothing

@@ -19,6 +19,11 @@ class TensorOut {
       return element(out);
     }
     out.begin_array();
+    if (dimension + 1 == shape_.size() && (type_ == DataType::Float || type_ == DataType::Double)) {
+      innermost(out, shape_[dimension]);
+      out.end_array();
+      return true;
+    }
     for (std::int64_t i = 0; i < shape_[dimension]; ++i) {
       if (!write(out, dimension + 1)) {
         return false;
@@ -29,6 +34,14 @@ class TensorOut {
   }
 
  private:
+  void innermost(JsonOut& out, std::int64_t count) {
+    if (type_ == DataType::Float) {
+      out.decimals(tensor_.as<float>() + next_, static_cast<std::size_t>(count));
+    } else {
+      out.decimals(tensor_.as<double>() + next_, static_cast<std::size_t>(count));
+    }
+    next_ += count;
+  }
   template <class T>
   T next() noexcept {
     return tensor_.as<T>()[next_++];

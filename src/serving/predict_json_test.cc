@@ -239,12 +239,14 @@ TEST(JsonOutTest, DecimalsReadAsTensorflowServingWritesThem) {
 
 TEST(JsonOutTest, DecimalsEqualPrintf) {
   std::mt19937 random(11);
-  for (int i = 0; i < 200000; ++i) {
+  for (int i = 0; i < 400000; ++i) {
     const auto bits = static_cast<std::uint32_t>(random());
     float value = 0;
     std::memcpy(&value, &bits, sizeof value);
-    if (i % 2 == 0) {
+    if (i % 4 == 0) {
       value = static_cast<float>(static_cast<int>(bits % 2000000)) / 1000.0f;
+    } else if (i % 4 < 3) {  // every order of magnitude from 10^-6 to 10^10
+      value = std::pow(10.0f, static_cast<float>(bits % 16000) / 1000.0f - 6.0f) * (i % 4 == 1 ? 1.0f : -1.0f);
     }
     if (value != value || value - value != 0) {
       continue;
@@ -259,6 +261,49 @@ TEST(JsonOutTest, DecimalsEqualPrintf) {
       expected += ".0";
     }
     ASSERT_EQ(decimal(value), expected);
+  }
+}
+
+TEST(JsonOutTest, ManyDecimalsReadAsOneAfterTheOther) {
+  std::vector<float> values;
+  for (int i = 0; i < 1000; ++i) {
+    values.push_back(static_cast<float>(i * i) / 7.0f);
+  }
+  for (const bool single : {true, false}) {
+    JsonOut together;
+    JsonOut apart;
+    for (JsonOut* out : {&together, &apart}) {
+      out->single_line(single);
+      out->begin_array();
+      out->begin_array();
+    }
+    together.decimals(values.data(), values.size());
+    together.decimals(values.data(), 0);
+    together.decimal(1.5f);
+    for (const float value : values) {
+      apart.decimal(value);
+    }
+    apart.decimal(1.5f);
+    for (JsonOut* out : {&together, &apart}) {
+      out->end_array();
+      out->end_array();
+    }
+    EXPECT_EQ(together.take(), apart.take());
+  }
+}
+
+TEST(JsonScanTest, NumbersAreReadWhereverTheyEnd) {
+  for (const std::string number : {"0", "1", "12345678", "123456789", "1234567.1", "0.12345678", "12345678.12345678",
+                                   "1e5", "12345678901234567890123", "0.000000000000000000012345"}) {
+    for (const std::string end :
+         {"", "]", ",1,2,3,4,5", " ", "/////////", ":::::::::", "\xff\xff\xff\xff\xff\xff\xff\xff"}) {
+      const std::string text = number + end;
+      JsonScanner scanner(text);
+      JsonNumber n;
+      ASSERT_TRUE(scanner.number(n)) << text;
+      EXPECT_EQ(n.value, std::strtod(number.c_str(), nullptr)) << text;
+      EXPECT_EQ(scanner.position() - text.data(), static_cast<std::ptrdiff_t>(number.size())) << text;
+    }
   }
 }
 

@@ -15,4 +15,11 @@ void note_request(Metrics& metrics, std::string_view model, Code code, std::stri
   }
 }
 
+void note_examples(Metrics& metrics, std::string_view model, std::size_t count) {
+  metrics.histogram(":tensorflow:serving:request_example_counts", {{"model", model}}, 1, 2, 15)
+      .observe(static_cast<double>(count));
+  metrics.counter(":tensorflow:serving:request_example_count_total", {{"model", model}})
+      .fetch_add(count, std::memory_order_relaxed);
+}
+
 }  // namespace slip::serving

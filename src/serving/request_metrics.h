@@ -14,4 +14,7 @@ namespace slip::serving {
 void note_request(Metrics& metrics, std::string_view model, Code code, std::string_view api,
                   std::string_view entrypoint, Clock::time_point start);
 
+/// Notes how many examples a request for classes or regressions holds.
+void note_examples(Metrics& metrics, std::string_view model, std::size_t count);
+
 }  // namespace slip::serving

@@ -251,7 +251,8 @@ void RestService::examples(Call call, std::string_view body, RestPath::Action ac
     conclude(call, tl::unexpected(method.error()));
     return;
   }
-  RunCall run{call.servable, *method, {}, {}, call.deadline};
+  RunCall run{call.servable, *method, {}, {}, call.deadline, classify ? "Classify" : "Regress"};
+  note_examples(metrics_, call.servable->name, parsed->examples.size());
   run.inputs.push_back(example_tensor(model.api(), parsed->examples));
   const std::size_t count = parsed->examples.size();
   executor_.run(std::move(run),

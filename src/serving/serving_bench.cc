@@ -34,8 +34,18 @@ std::string numbers(int rows, int columns) {
   return body + "]]}";
 }
 
-void run(const TfApi& api, const char* folder) {
+/// Milliseconds since `start`, printed.
+void note(const char* what, Clock::time_point start) {
+  std::printf("%-44s %9.2f ms\n", what, Microseconds(Clock::now() - start).count() / 1000);
+}
+
+void run(const char* tensorflow, const char* folder) {
+  auto start = Clock::now();
+  const TfApi& api = load_tensorflow(tensorflow);
+  note("load TensorFlow", start);
+  start = Clock::now();
   const auto model = Model::load(api, folder, {});
+  note("load the model", start);
   if (!model) {
     throw slip::Error(slip::ErrorKind::Invalid, "load `{}`: {}", folder, model.error().message);
   }
@@ -63,7 +73,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    run(load_tensorflow(argv[1]), argv[2]);
+    run(argv[1], argv[2]);
   } catch (const slip::Error& error) {
     std::fprintf(stderr, "error: %s\n", error.joined().c_str());
     return 1;

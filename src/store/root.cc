@@ -33,8 +33,13 @@ long raw_openat2(int at, const char* path, open_how* how) { return ::syscall(SYS
 /// One tree in the making. Items arrive sorted, so most share their parent with the one before.
 class RootWriter {
  public:
-  RootWriter(const std::filesystem::path& into, std::optional<DiskOwner> owner, std::string owner_attribute)
-      : name_(into.string()), root_(os::open_dir(into)), owner_(owner), owner_attribute_(std::move(owner_attribute)) {}
+  RootWriter(const std::filesystem::path& into, std::optional<DiskOwner> owner, std::string owner_attribute,
+             Parents parents)
+      : name_(into.string()),
+        root_(os::open_dir(into)),
+        owner_(owner),
+        owner_attribute_(std::move(owner_attribute)),
+        parents_(parents) {}
 
   void add(const LayerItem& item) {
     const std::string& path = item.entry.path;
@@ -56,10 +61,13 @@ class RootWriter {
   /// Gives folders their modes, inner ones first: a folder that its owner may not write could not be filled.
   void finish() {
     for (auto folder = folders_.rbegin(); folder != folders_.rend(); ++folder) {
-      const auto set = os::call(::fchmodat, root_.get(), folder->first.c_str(), folder->second, 0);
-      if (set.err != ENOENT && set.err != ENOTDIR) {  // hidden by a later layer
-        (void)set.or_throw("set the mode of `/{}`", folder->first);
+      const os::SysRet opened = open_inside(folder->first, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      if (opened.err == ENOENT || opened.err == ENOTDIR || opened.err == ELOOP) {
+        continue;  // hidden by a later layer
       }
+      const os::Fd dir(static_cast<int>(opened.or_throw("open `/{}`", folder->first)));
+      os::call(::chmod, format("/proc/self/fd/{}", dir.get()).c_str(), folder->second)
+          .or_throw("set the mode of `/{}`", folder->first);
     }
   }
 
@@ -68,14 +76,68 @@ class RootWriter {
     throw Error(ErrorKind::Conflict, "`/{}` cannot be placed: `/{}` is not a folder in the layers below", path, parent);
   }
 
+  /// Opens a path of the root without ever leaving it.
+  [[nodiscard]] os::SysRet open_inside(const std::string& path, int flags) const {
+    open_how how{};
+    how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
+    how.resolve =
+        parents_ == Parents::Follow ? RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS : RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+    return os::call(raw_openat2, root_.get(), path.empty() ? "." : path.c_str(), &how);
+  }
+
+  /// Folders on the way to a path that no layer brought.
+  /// @param depth  of links that led here
+  void make_parents(const std::string& parent, int depth = 0) {
+    for (std::size_t slash = 0; slash != std::string::npos;) {
+      slash = parent.find('/', slash + 1);
+      const std::string folder = parent.substr(0, slash);
+      if (open_and_close(folder)) {
+        continue;
+      }
+      const std::size_t last = folder.rfind('/');
+      const os::Fd above(
+          static_cast<int>(open_inside(last == std::string::npos ? "" : folder.substr(0, last), O_RDONLY | O_DIRECTORY)
+                               .or_throw("open the folder of `/{}`", folder)));
+      const std::string leaf = last == std::string::npos ? folder : folder.substr(last + 1);
+      const os::SysRet made = os::call(::mkdirat, above.get(), leaf.c_str(), mode_t{0755});
+      if (made.err == EEXIST) {
+        follow_dangling(above.get(), leaf, last == std::string::npos ? "" : folder.substr(0, last), depth);
+      } else {
+        (void)made.or_throw("make folder `/{}`", folder);
+        chown(above.get(), leaf, folder);
+      }
+    }
+  }
+
+  /// A link to a folder that no layer brought: other engines make that folder.
+  void follow_dangling(int above, const std::string& leaf, const std::string& folder, int depth) {
+    constexpr int kMostLinks = 40;
+    std::string target(4096, '\0');
+    const os::SysRet read = os::call(::readlinkat, above, leaf.c_str(), target.data(), target.size());
+    if (!read || depth >= kMostLinks) {
+      return;  // no link, or one too many: the caller's open says what is wrong
+    }
+    target.resize(static_cast<std::size_t>(read.value));
+    const std::filesystem::path whole =
+        (target.starts_with('/') ? std::filesystem::path(target) : std::filesystem::path("/" + folder) / target)
+            .lexically_normal();
+    make_parents(whole.relative_path().string(), depth + 1);
+  }
+
+  [[nodiscard]] bool open_and_close(const std::string& folder) const {
+    const os::SysRet opened = open_inside(folder, O_PATH | O_DIRECTORY);
+    return opened && os::Fd(static_cast<int>(opened.value)).valid();
+  }
+
   int parent_fd(const std::string& parent, const std::string& path) {
     if (parent_.valid() && parent == parent_name_) {
       return parent_.get();
     }
-    open_how how{};
-    how.flags = O_DIRECTORY | O_RDONLY | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-    const auto opened = os::call(raw_openat2, root_.get(), parent.empty() ? "." : parent.c_str(), &how);
+    auto opened = open_inside(parent, O_DIRECTORY | O_RDONLY);
+    if (opened.err == ENOENT && parents_ == Parents::Follow) {
+      make_parents(parent);
+      opened = open_inside(parent, O_DIRECTORY | O_RDONLY);
+    }
     if (opened.err == ENOTDIR || opened.err == ELOOP) {
       not_a_folder(parent, path);
     }
@@ -95,8 +157,7 @@ class RootWriter {
         return;
       case FileType::HardLink:
         replace(dir, leaf, item.entry.path);
-        os::call(::linkat, root_.get(), item.entry.link.c_str(), dir, leaf.c_str(), 0)
-            .or_throw("link `/{}` to `/{}`", item.entry.path, item.entry.link);
+        hard_link(dir, leaf, item.entry);
         return;
       case FileType::Fifo:
         replace(dir, leaf, item.entry.path);
@@ -107,6 +168,13 @@ class RootWriter {
       case FileType::CharDevice:
       case FileType::BlockDevice: return;
     }
+  }
+
+  void hard_link(int dir, const std::string& leaf, const codec::TarEntry& entry) {
+    const os::Fd target(static_cast<int>(
+        open_inside(entry.link, O_PATH | O_NOFOLLOW).or_throw("link `/{}` to `/{}`", entry.path, entry.link)));
+    os::call(::linkat, AT_FDCWD, format("/proc/self/fd/{}", target.get()).c_str(), dir, leaf.c_str(), AT_SYMLINK_FOLLOW)
+        .or_throw("link `/{}` to `/{}`", entry.path, entry.link);
   }
 
   void place_folder(int dir, const std::string& leaf, const LayerItem& item) {
@@ -240,6 +308,7 @@ class RootWriter {
   std::string parent_name_ = "\n";
   std::map<std::string, mode_t> folders_;
   std::string owner_attribute_;
+  Parents parents_;
 };
 
 /// Whiteouts speak about lower layers only, so those of one layer come before everything else of it.
@@ -251,10 +320,11 @@ bool is_whiteout(const LayerItem& item) {
 
 }  // namespace
 
-void write_root(const std::filesystem::path& into, std::span<const std::vector<LayerItem>> layers,
-                std::optional<DiskOwner> owner, const std::string& owner_attribute) {
-  RootWriter root(into, owner, owner_attribute);
-  for (const std::vector<LayerItem>& layer : layers) {
+void write_root(const std::filesystem::path& into, std::size_t count, const LayerAt& layer_at,
+                std::optional<DiskOwner> owner, const std::string& owner_attribute, Parents parents) {
+  RootWriter root(into, owner, owner_attribute, parents);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::vector<LayerItem> layer = layer_at(i);
     for (const LayerItem& item : layer) {
       if (is_whiteout(item)) {
         root.add(item);
@@ -267,6 +337,11 @@ void write_root(const std::filesystem::path& into, std::span<const std::vector<L
     }
   }
   root.finish();
+}
+
+void write_root(const std::filesystem::path& into, std::span<const std::vector<LayerItem>> layers,
+                std::optional<DiskOwner> owner, const std::string& owner_attribute) {
+  write_root(into, layers.size(), [&](std::size_t i) { return layers[i]; }, owner, owner_attribute, Parents::Strict);
 }
 
 }  // namespace slip::store

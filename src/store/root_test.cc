@@ -85,5 +85,49 @@ TEST_F(Root, NothingIsWrittenThroughALink) {
   EXPECT_TRUE(std::filesystem::is_empty(outside.path()));
 }
 
+LayerItem hard_link(std::string path, std::string target) {
+  LayerItem item = link(std::move(path), std::move(target));
+  item.entry.type = FileType::HardLink;
+  return item;
+}
+
+TEST_F(Root, ForeignLayersMayLeadThroughLinksButNotOut) {
+  const os::TempDir outside(std::filesystem::temp_directory_path(), "root-outside-");
+  os::write_file(outside.path() / "file", "of the host", 0600);
+  const std::string away = outside.path().string();
+  const std::vector<std::vector<LayerItem>> layers = {
+      {link("lib", "usr/lib"), link("host", away), link("up", "../../.."), folder("d"), folder("d/inner", 0700)},
+      {text("lib/x", "1"), text("host/file", "2"), text("up/y", "3"), text("no/parents/z", "4"), link("d", away)},
+  };
+  write_root(dir_.path(), layers.size(), [&](std::size_t i) { return layers[i]; }, std::nullopt, {}, Parents::Follow);
+  EXPECT_EQ(read("usr/lib/x"), "1");
+  EXPECT_EQ(read(away.substr(1) + "/file"), "2");
+  EXPECT_EQ(read("y"), "3");
+  EXPECT_EQ(read("no/parents/z"), "4");
+  EXPECT_EQ(os::read_file(outside.path() / "file"), "of the host");
+}
+
+TEST_F(Root, HardLinksToTheHostAreRefused) {
+  const os::TempDir outside(std::filesystem::temp_directory_path(), "root-outside-");
+  os::write_file(outside.path() / "file", "of the host", 0600);
+  for (const Parents parents : {Parents::Strict, Parents::Follow}) {
+    const os::TempDir into(std::filesystem::temp_directory_path(), "root-test-");
+    const std::vector<LayerItem> layer = {link("host", outside.path().string()), hard_link("stolen", "host/file")};
+    EXPECT_THROW(write_root(into.path(), 1, [&](std::size_t) { return layer; }, std::nullopt, {}, parents), Error);
+    EXPECT_FALSE(std::filesystem::exists(into.path() / "stolen"));
+  }
+}
+
+TEST_F(Root, ModesAreNotSetThroughLinks) {
+  const os::TempDir outside(std::filesystem::temp_directory_path(), "root-outside-");
+  os::make_dirs(outside.path() / "b", 0700);
+  const std::vector<std::vector<LayerItem>> layers = {{folder("a"), folder("a/b", 0777)},
+                                                      {link("a", outside.path().string())}};
+  write_root(dir_.path(), layers, std::nullopt);
+  struct stat there{};
+  ASSERT_EQ(::stat((outside.path() / "b").c_str(), &there), 0);
+  EXPECT_EQ(there.st_mode & 07777U, 0700U);
+}
+
 }  // namespace
 }  // namespace slip::store

@@ -89,8 +89,12 @@ std::vector<Finding> judge_namespaces(const Evidence& e) {
   findings.push_back(verdict("C5.30", "no bridge or tunnel into its network", bridges, "lo alone", "lo alone",
                              "remove the interface: slipway makes none"));
   const auto words = split_words(e.uid_map);
-  const bool single = words.size() == 3 && words[1] != "0" && words[2] == "1";
-  findings.push_back(single ? fine("C5.5", "one single user id is mapped, never root's", std::string(words[1]))
+  const auto is_single = [&](std::size_t line) { return words[line * 3 + 1] != "0" && words[line * 3 + 2] == "1"; };
+  // runc's first process is root inside, as a second id that the workspace never is.
+  const bool single = (words.size() == 3 && is_single(0)) ||
+                      (words.size() == 6 && words[0] == "0" && is_single(0) && is_single(1) && words[1] != words[4]);
+  findings.push_back(single ? fine("C5.5", "one single user id is mapped, never root's",
+                                   std::string(words[words.size() - 2]))
                             : amiss("C5.5", "one single user id is mapped, never root's", std::string(trim(e.uid_map)),
                                     "one line of length 1", "start the workspace anew"));
   return findings;
@@ -139,7 +143,10 @@ std::vector<Finding> judge_mounts(const Evidence& e) {
     keys_locked = keys_locked || (mount.point == "/run/slipway/keys" && has(mount, "ro"));
     const bool device = mount.type == "devtmpfs";  // /dev/null and its like, and masks over files of /proc
     const bool dev = mount.point == "/dev" || mount.point.starts_with("/dev/pts");
-    if (!device && (!has(mount, "nosuid") || (!dev && !has(mount, "nodev")))) {
+    // How OCI runtimes hide and freeze kernel files: nothing can be put there, and the kernel's own have no such bits.
+    const bool frozen = has(mount, "ro") && (mount.point.starts_with("/proc/") || mount.point.starts_with("/sys/")) &&
+                        (mount.type == "proc" || mount.type == "sysfs" || mount.type == "tmpfs");
+    if (!device && !frozen && (!has(mount, "nosuid") || (!dev && !has(mount, "nodev")))) {
       rights.push_back(printable(mount.point));
     }
     if (mount.shared) {

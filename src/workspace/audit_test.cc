@@ -60,6 +60,11 @@ std::vector<std::string> failed(const Evidence& e) {
 
 TEST(WorkspaceAudit, WhatSlipwayStartsPasses) {
   EXPECT_THAT(failed(good()), IsEmpty());
+  Evidence by_runc = good();
+  by_runc.uid_map = "         0      70001          1\n      1000      70000          1\n";
+  by_runc.mountinfo +=
+      "81 72 0:65 / /proc/acpi ro,relatime - tmpfs tmpfs ro\n82 72 0:59 /sys /proc/sys ro,relatime - proc proc rw\n";
+  EXPECT_THAT(failed(by_runc), IsEmpty());
   std::set<std::string> ids;
   for (const Finding& f : judge(good())) {
     EXPECT_TRUE(ids.insert(f.id).second) << f.id << " stands twice";
@@ -87,9 +92,12 @@ TEST(WorkspaceAudit, EachFlawFailsItsCheckAlone) {
       {"C5.30", [](Evidence& e) { e.interfaces.emplace_back("eth0"); }},
       {"C5.5", [](Evidence& e) { e.uid_map = "0 0 4294967295\n"; }},
       {"C5.5", [](Evidence& e) { e.uid_map = "1000 0 1\n"; }},
+      {"C5.5", [](Evidence& e) { e.uid_map = "0 0 1\n1000 70000 1\n"; }},
+      {"C5.5", [](Evidence& e) { e.uid_map = "0 70001 1\n1000 70000 5\n"; }},
       {"C5.13", [](Evidence& e) { e.mountinfo.replace(e.mountinfo.find(" ro,"), 4, " rw,"); }},
       {"C4.8", [](Evidence& e) { e.mountinfo += "80 72 8:1 / /data rw,nodev - ext4 /dev/sda rw\n"; }},
       {"C4.8", [](Evidence& e) { e.mountinfo += "80 72 8:1 / /data rw,nosuid - ext4 /dev/sda rw\n"; }},
+      {"C4.8", [](Evidence& e) { e.mountinfo += "80 72 0:65 / /proc/acpi rw,relatime - tmpfs tmpfs rw\n"; }},
       {"C5.20", [](Evidence& e) { e.mountinfo += "80 72 8:1 / /data rw,nosuid,nodev shared:3 - ext4 /dev/sda rw\n"; }},
       {"SSH5", [](Evidence& e) { e.mountinfo.replace(e.mountinfo.find("keys ro"), 7, "keys rw"); }},
       {"C5.6", [](Evidence& e) { e.record.mounts = {{"/etc", "/host/etc", true}}; }},

@@ -82,6 +82,12 @@ void keep_ports(Record& wanted, const std::optional<Record>& before) {
   }
 }
 
+void keep_runtime(Record& wanted, const std::optional<Record>& before) {
+  if (wanted.runtime.empty()) {
+    wanted.runtime = before ? before->runtime : "native";
+  }
+}
+
 void check_owner(const Record& wanted, const std::optional<Record>& before) {
   if (!before || (before->project == wanted.project && (!wanted.project.empty() || before->image == wanted.image))) {
     return;
@@ -167,6 +173,7 @@ UpOutcome up(Record& wanted, const UpInput& input, Events& events) {
   check_owner(wanted, before);
   const auto asked = wanted.ports;
   keep_ports(wanted, before);
+  keep_runtime(wanted, before);
   write_files(wanted, folder, input.root, input.files);
   UpOutcome outcome = UpOutcome::Started;
   if (is_alive(folder)) {

@@ -86,6 +86,7 @@ class Monitor {
     const launch::LaunchPlan plan = plan_up(record_, folder_, input_.root);
     launch::ChildOptions options;
     options.id = input_.id;
+    options.runtime = launch::find_runtime(record_.runtime);
     options.stdio = {-1, records_end_.get(), records_end_.get()};
     launch::RunningChild child = launch::RunningChild::start(plan, options);
     records_end_.reset();

@@ -41,6 +41,7 @@ void add_options(Record& record, const UpOptions& options) {
     }
   }
   record.ports = options.ports;
+  record.runtime = options.runtime;
 }
 
 template <class T>
@@ -131,6 +132,47 @@ launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path&
   }
   plan.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids, spec.resources.shm_bytes};
   return plan;
+}
+
+launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference,
+                                  const std::filesystem::path& root, const RunOptions& options) {
+  Record record;
+  if (config.labels.contains("dev.slipway.spec")) {
+    record = record_of_image(config, reference, root, {});
+  } else {
+    record.name = "image";
+    for (const std::string& variable : config.env) {
+      const std::size_t equals = variable.find('=');
+      record.env[variable.substr(0, equals)] = equals == std::string::npos ? "" : variable.substr(equals + 1);
+    }
+  }
+  launch::LaunchPlan plan;
+  plan.name = record.name;
+  plan.root = root;
+  plan.argv = options.command;
+  plan.env = record.env;
+  plan.home = record.user.empty() ? "" : "/home/" + record.user;
+  plan.env["HOME"] = plan.home.empty() ? "/tmp" : plan.home;
+  plan.env["USER"] = record.user.empty() ? "user" : record.user;
+  plan.env["LOGNAME"] = plan.env["USER"];
+  for (const auto& [name, value] : options.env) {
+    plan.env[name] = value;
+  }
+  plan.cwd = config.working_dir.empty() ? "/" : config.working_dir;
+  plan.uid = launch::InnerId{image::kUserId};
+  plan.gid = launch::InnerId{image::kUserId};
+  plan.hostname = record.name;
+  plan.mounts = record.mounts;
+  for (const launch::Mount& m : options.mounts) {
+    add_mount(plan.mounts, m);
+  }
+  plan.limits = record.limits;
+  return plan;
+}
+
+void add_init(launch::LaunchPlan& plan) {
+  plan.argv.insert(plan.argv.begin(), {image::kInitPath, "--"});
+  plan.direct = true;
 }
 
 Record record_of(const spec::Spec& spec, const std::filesystem::path& root, const UpOptions& options) {

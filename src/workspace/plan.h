@@ -23,12 +23,22 @@ struct RunOptions {
 /// afterwards, no network. Pure: sources of mounts are made absolute, not looked at.
 launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path& root, const RunOptions& options);
 
+/// The same for an image without its project. One that slipway did not make runs as the same ordinary user, with a home
+/// in /tmp.
+launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference,
+                                  const std::filesystem::path& root, const RunOptions& options);
+
+/// Has the image's slipway-init run the plan's command, as pid 1: it reaps and passes signals on, which the native launcher
+/// does by itself and an OCI runtime does not.
+void add_init(launch::LaunchPlan& plan);
+
 /// What `up` was asked for on top of the spec.
 struct UpOptions {
   std::string name;                             ///< empty: the spec's
   std::vector<launch::Mount> mounts;            ///< take the place of the spec's at the same target
   std::map<std::string, std::string> env;       ///< win over the image's
   std::map<std::string, std::uint16_t> ports;   ///< of the host, by service
+  std::string runtime;                          ///< native, runc, crun; empty: the one it had
 };
 
 /// The record of a project's workspace. @param root  the image's merged root

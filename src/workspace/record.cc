@@ -50,6 +50,7 @@ std::string to_json(const Record& r) {
                        {"pids", or_null(r.limits.pids)},
                        {"shm_bytes", or_null(r.limits.shm_bytes)}}},
                      {"outbound", r.outbound},
+                     {"runtime", r.runtime},
                      {"ports", r.ports}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -76,6 +77,7 @@ Record parse_record(const std::string& text) {
     r.limits = {maybe<std::uint64_t>(limits, "memory_bytes"), maybe<double>(limits, "cpus"),
                 maybe<std::uint64_t>(limits, "pids"), maybe<std::uint64_t>(limits, "shm_bytes")};
     r.outbound = json.at("outbound");
+    r.runtime = json.value("runtime", "native");  // records of before there was a choice have none
     r.ports = json.at("ports").get<std::map<std::string, std::uint16_t>>();
     return r;
   } catch (const Json::exception&) {

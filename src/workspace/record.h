@@ -32,6 +32,7 @@ struct Record {
   std::vector<launch::Mount> mounts;
   launch::Limits limits;
   bool outbound = true;  ///< a way out through the host
+  std::string runtime = "native";  ///< who performs the launch plan, see launch::find_runtime()
   /// Port of 127.0.0.1 on the host by service; kept, so that a workspace comes back where it was.
   std::map<std::string, std::uint16_t> ports;
   /// True for a service that a port can be published for: jupyter and ssh, or rest and grpc.

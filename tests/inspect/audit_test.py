@@ -100,6 +100,14 @@ class Audit(support.Case):
         self.assertIn("ok ", result.out)
         self.assertNotIn("\n\n", result.out)
 
+    def test_a_model_image_names_its_lock_by_digest(self):
+        labels = {"dev.slipway.model": "{}", "dev.slipway.lock": "sha256:" + "0" * 64}
+        for name, entries, status in (("slim", [], 0), ("fat", [entry("bin/sh", b"\x7fELF", 0o755)], 1)):
+            layouts.write(self.dir / name, [layouts.clean(*entries)], {"Labels": labels})
+            record = self.slipway("audit", "--offline", "--json", f"oci:{self.dir}/{name}", cwd=self.dir, status=status).json()
+            self.assertEqual({c["id"] for c in record["checks"] if not c["ok"]}, {"MODEL1"} if status else set())
+            self.assertLessEqual(NO_LOCK, {c["id"] for c in record["checks"] if c["exception"]})
+
     def test_unknown_image(self):
         result = self.slipway("audit", "--offline", "nothing", cwd=self.dir, status=1)
         self.assertIn("slipway images", result.err)

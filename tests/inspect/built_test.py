@@ -1,7 +1,9 @@
 """audit, diff, explain, verify, bundle and the documents of images that slipway built: real packages, end to end."""
 
+import hashlib
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -109,6 +111,95 @@ class AuditBuilt(Built):
         self.addCleanup(support.run, "down", "--purge", "resting", cwd=self.folder, env=self.env)
         result = self.slipway("audit", "--offline", "resting", cwd=self.folder, status=None)
         self.assertIn("does not run", result.err)
+
+class Explain(Built):
+    def explain(self, *args, cwd=None):
+        return self.slipway("explain", "--json", "--image", self.image, *args, cwd=cwd or self.dir).json()
+
+    def test_files(self):
+        jq = self.explain("/usr/bin/jq")
+        self.assertEqual((jq["package"]["name"], jq["package"]["kind"], jq["type"]), ("jq", "deb", "file"))
+        self.assertIn(jq["package"]["sha256"].removeprefix("sha256:"), (self.folder / "slipway.lock").read_text())
+        self.assertEqual(jq["package"]["because"], ["`apt: jq` of the spec"])
+        library = self.explain("libonig5")
+        self.assertEqual(library["because"], ["needed by libjq1", "needed by jq", "`apt: jq` of the spec"])
+        code = self.explain("/opt/venv/lib/python3.11/site-packages/__pycache__/six.cpython-311.pyc")
+        self.assertEqual(code["package"]["name"], "six")
+        self.assertEqual(self.explain("/bin/sh")["package"]["name"], "dash")
+        script = self.explain("/workspace/scripts/hello.py")
+        self.assertEqual((script["layer"], script["package"]), ("files", None))
+        self.assertEqual(script["sha256"], "sha256:" + hashlib.sha256(b"print('hello')\n").hexdigest())
+        self.assertIn("maintainer scripts", self.explain("/etc/shells")["made_by"])
+        missing = self.slipway("explain", "--image", self.image, "/usr/bin/jqq", cwd=self.dir, status=1)
+        self.assertIn("did you mean `/usr/bin/jq`?", missing.err)
+
+    def test_lines_of_the_spec_where_the_checkout_is(self):
+        self.slipway("build", cwd=self.folder)
+        self.addCleanup(support.run, "rm", "looked-at", cwd=self.folder, env=self.env)
+        said = self.slipway("explain", "six", cwd=self.folder).out
+        self.assertIn("because   slipway.yaml:3:16 `six==1.16.0`", said)
+        said = self.slipway("explain", "/workspace/scripts/hello.py", cwd=self.folder).out
+        self.assertIn("because   slipway.yaml:5:9 `./scripts: /workspace/scripts`", said)
+
+    def test_the_whole_image_adds_up(self):
+        record = self.explain()
+        built = self.slipway("build", "--json", cwd=self.folder).json()
+        self.addCleanup(support.run, "rm", "looked-at", cwd=self.folder, env=self.env)
+        self.assertEqual([l["digest"] for l in record["layers"]], [l["digest"] for l in built["layers"]])
+        self.assertEqual(sum(i["size_unpacked"] for i in record["items"]), sum(l["size_unpacked"] for l in record["layers"]))
+        self.assertEqual(sum(i["files"] for i in record["items"]), sum(l["files"] for l in record["layers"]))
+        lock = (self.folder / "slipway.lock").read_text()
+        for item in record["items"]:
+            self.assertTrue(item["because"] and all(item["because"]), item)
+            if item["kind"] != "layer":
+                self.assertIn(item["sha256"].removeprefix("sha256:"), lock, item)
+        # What lies on the disk says the same as dpkg inside.
+        listed = self.slipway("run", "--", "sh", "-c", "for f in $(dpkg -L jq); do [ -d $f ] || stat -c %s $f; done", cwd=self.folder).out.split()
+        jq = next(i for i in record["items"] if i["name"] == "jq")
+        self.assertEqual((jq["files"], jq["size_unpacked"]), (len(listed), sum(map(int, listed))))
+
+    def test_page(self):
+        self.slipway("explain", "--image", self.image, "--html", str(self.dir / "page.html"), cwd=self.dir)
+        page = (self.dir / "page.html").read_text()
+        self.assertNotRegex(page, r"(src|href)=")
+        self.assertIn("prefers-color-scheme: dark", page)
+        data = json.loads(page.split("const data = ", 1)[1].split(";\n", 1)[0])
+        self.assertEqual({i["name"] for i in data["items"] if i["kind"] == "python"}, {"six", "pip"})
+        browser = shutil.which("chromium")
+        if browser is None:
+            self.skipTest("chromium is not installed")
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
+                 f"--user-data-dir={self.dir}/browser", "--virtual-time-budget=5000", "--dump-dom"]
+        done = subprocess.run([browser, *flags, f"file://{self.dir}/page.html"], capture_output=True, timeout=120, env=self.env, check=True)
+        dom = done.stdout.decode()
+        self.assertEqual(dom.count("<tr>"), 1 + len(data["items"]))
+        self.assertGreater(dom.count('class="cell"'), 0.9 * len(data["items"]))
+
+
+class DiffBuilt(Built):
+    def test_a_pin_and_a_service(self):
+        other = self.project(SPEC.replace("six==1.16.0", "six==1.17.0").replace("services: {ssh: {}}\n", ""), name="other",
+                             **{"scripts/hello.py": "print('hello')\n"})
+        (other / "slipway.lock").write_text((self.folder / "slipway.lock").read_text())
+        self.slipway("lock", cwd=other)
+        self.slipway("build", "--tag", "other:test", cwd=other)
+        self.addCleanup(support.run, "rm", "other:test", cwd=other, env=self.env)
+        record = self.slipway("diff", "--json", "--files", self.image, "other:test", cwd=self.dir).json()
+        self.assertFalse(record["same"])
+        packages = {p["name"]: (p["before"], p["after"]) for p in record["packages"]}
+        self.assertEqual(packages["six"], ("1.16.0", "1.17.0"))
+        self.assertIsNone(packages["openssh-server"][1])
+        self.assertIn("slipway-init", record["shared_layers"])
+        changed = {f["path"]: f["fields"] for f in record["files"]["changed_files"]}
+        self.assertEqual(changed["/opt/venv/lib/python3.11/site-packages/six.py"], ["content"])
+        self.assertIn("/usr/sbin/sshd", {f["path"] for f in record["files"]["only_a"]})
+        fields = {f["field"] for f in record["config"]}
+        self.assertLessEqual({"label dev.slipway.lock", "ports", "health check"}, fields)
+        locks = self.slipway("diff", "--json", str(self.folder / "slipway.lock"), str(other / "slipway.lock"), cwd=self.dir).json()
+        self.assertEqual({(p["name"], p["before"], p["after"]) for p in locks["packages"] if p["kind"] == "wheel"}, {("six", "1.16.0", "1.17.0")})
+        same = self.slipway("diff", self.image, f"oci:{self.shared}/layout", cwd=self.dir)
+        self.assertIn("they are the same", same.err)
+
 
 STATUS = """\
 Package: openssl

@@ -12,12 +12,12 @@ from server import MODELS, Server
 server.skip_without_tensorflow()
 
 
-def start(parameters, *flags):
+def start(parameters, *flags, model="batch"):
     folder = tempfile.TemporaryDirectory()
     path = pathlib.Path(folder.name) / "batching.config"
     path.write_text(parameters)
     started = Server("--enable_batching", f"--batching_parameters_file={path}", "--model_name=m",
-                     f"--model_base_path={MODELS}/batch", *flags)
+                     f"--model_base_path={MODELS / model}", *flags)
     started.folder = folder
     return started
 
@@ -79,6 +79,37 @@ def test_limits():
         assert len(refused) >= 1 and "queue" in refused[0]["error"], results
         assert all(status in (200, 503) for status, _ in results)
         assert ask(s, ["a"])[0] == 200
+
+
+def test_a_large_request_runs_in_pieces():
+    with start("max_batch_size { value: 16 } enable_large_batch_splitting { value: true } max_execution_batch_size { value: 4 } "
+               "allowed_batch_sizes: 2 allowed_batch_sizes: 4 batch_timeout_micros { value: 1000 }") as s:
+        words = [f"w{i}" for i in range(39)]
+        status, answer = ask(s, words)
+        assert status == 200 and answer["outputs"]["word"] == words, answer
+        assert set(answer["outputs"]["rows"]) <= {2, 4}, answer
+        results = at_once([lambda n=n: ask(s, words[:n]) for n in range(1, 25)])
+        for n, (status, answer) in enumerate(results, 1):
+            assert status == 200 and answer["outputs"]["word"] == words[:n], (n, answer)
+        metrics = s.rest("/metrics")[1]
+        assert ':tensorflow:serving:batching_session:queuing_latency_count{thread_pool_name="batch"}' in metrics
+        assert "slipway_serving_queued_rows 0\n" in metrics and "slipway_serving_runs_in_flight 0\n" in metrics
+
+
+def test_rows_of_different_lengths_share_a_batch():
+    """Twice each number, whatever the length of the rows that ran beside it; answers have the padded length."""
+    with start("max_batch_size { value: 8 } batch_timeout_micros { value: 300000 } num_batch_threads { value: 1 } "
+               "pad_variable_length_inputs: true", model="half_plus_two_tf2") as s:
+        rows = [[1.0], [2.0, 3.0], [4.0, 5.0, 6.0]]
+        results = at_once([lambda r=r: s.rest("/v1/models/m:predict", {"instances": [r]}) for r in rows])
+        longest = 0
+        for row, (status, text) in zip(rows, results):
+            got = json.loads(text)["predictions"][0]
+            assert status == 200 and got[:len(row)] == [x / 2 + 3 for x in row], text
+            assert all(x == row[0] / 2 + 3 for x in got[len(row):]), text  # padded with the first element
+            longest = max(longest, len(got) - len(row))
+        assert longest > 0, results
+        assert 'slipway_serving_batches_total{model_name="m"} 1\n' in s.rest("/metrics")[1]
 
 
 def test_a_file_needs_batching():

@@ -311,6 +311,45 @@ def test_health():
             assert s.process.wait(20) == 0
 
 
+def test_reflection_describes_every_service():
+    """A client that knows no message asks for them, builds one and is answered."""
+    from google.protobuf import descriptor_pool, message_factory
+    from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+    with tempfile.TemporaryDirectory() as folder, Server(models(folder, **ALL)) as s, channel(s) as c:
+        database = ProtoReflectionDescriptorDatabase(c)
+        assert set(database.get_services()) == {
+            "tensorflow.serving.PredictionService", "tensorflow.serving.ModelService", "inference.GRPCInferenceService",
+            "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection"}
+        pool = descriptor_pool.DescriptorPool(database)
+        for service in database.get_services():
+            for method in pool.FindServiceByName(service).methods:
+                assert method.input_type and method.output_type, method.full_name
+        predict = pool.FindServiceByName("tensorflow.serving.PredictionService").FindMethodByName("Predict")
+        make = message_factory.MessageFactory(pool).GetPrototype
+        request = make(predict.input_type)()
+        request.model_spec.name = "half"
+        request.inputs["x"].dtype = 1
+        request.inputs["x"].float_val.append(3)
+        request.inputs["x"].tensor_shape.dim.add().size = 1
+        call = c.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        answer = make(predict.output_type).FromString(call(request.SerializeToString(), timeout=10))
+        assert list(answer.outputs["y"].float_val) == [3.5]
+        for unknown in (database.FindFileByName, database.FindFileContainingSymbol):
+            try:
+                unknown("nothing.of.the.kind")
+                raise AssertionError("found what is not there")
+            except KeyError:
+                pass
+        # ours has the fields of the originals, and no other meaning for any of them
+        for name in ("tensorflow.serving.PredictRequest", "tensorflow.TensorProto", "tensorflow.serving.GetModelStatusResponse",
+                     "tensorflow.serving.MultiInferenceResponse", "tensorflow.Feature", "tensorflow.SignatureDef"):
+            original = descriptor_pool.Default().FindMessageTypeByName(name)
+            for field in pool.FindMessageTypeByName(name).fields:
+                assert original.fields_by_number[field.number].name == field.name, (name, field.name)
+                assert original.fields_by_number[field.number].type == field.type, (name, field.name)
+
+
 def test_a_socket_file():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "grpc.sock"

@@ -172,13 +172,14 @@ def test_memory_comes_back_after_reloads():
 
         with Server("--model_name=m", f"--model_base_path={base}") as s:
             sizes = []
-            for number in range(2, 14):
+            for number in range(2, 18):
                 put_version(base, number, SOURCE / "1")
                 eventually(lambda: states(s).get(str(number)) == "AVAILABLE")
                 s.wait_for("version dropped", version=number - 1)
                 answer(s)
                 sizes.append(anonymous_kb())
-            assert sizes[-1] <= sizes[3] * 1.05, sizes
+            # the first reloads and requests also fill what the allocator keeps for each thread
+            assert sizes[-1] <= sizes[6] * 1.05, sizes
 
 
 os.environ.pop("MODEL_NAME", None)

@@ -56,6 +56,15 @@ def test_other_pages():
         assert ':tensorflow:serving:request_count{model_name="half",status="OK"} 1\n' in metrics
         assert ':tensorflow:serving:request_count{model_name="half",status="INVALID_ARGUMENT"} 1\n' in metrics
         assert ':tensorflow:serving:request_latency_count{model_name="half",API="predict",entrypoint="REST"} 1' in metrics
+        assert ':tensorflow:serving:runtime_latency_count{model_name="half",API="Predict",runtime="TF1"} 1' in metrics
+        s.rest("/v1/models/half:regress", {"signature_name": "regress_x_to_y", "examples": [{"x": 1.0}] * 3})
+        metrics = s.rest("/metrics")[1]
+        assert ':tensorflow:serving:runtime_latency_count{model_name="half",API="Regress",runtime="TF1"} 1' in metrics
+        assert ':tensorflow:serving:request_example_count_total{model="half"} 3' in metrics
+        assert ':tensorflow:serving:request_example_counts_bucket{model="half",le="4"} 1' in metrics
+        path = f'{MODELS}/half_plus_two/123'
+        assert f':tensorflow:cc:saved_model:load_attempt_count{{model_path="{path}",status="success"}} 1' in metrics
+        assert f':tensorflow:cc:saved_model:load_latency{{model_path="{path}"}}' in metrics
 
 
 def test_types_and_state():

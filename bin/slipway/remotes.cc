@@ -1,0 +1,129 @@
+#include "remotes.h"
+
+#include "core/error.h"
+#include "core/suggest.h"
+#include "image/pulled.h"
+#include "registry/pull.h"
+#include "registry/signature.h"
+
+namespace slip::cli {
+namespace {
+
+/// The keys of which one must have signed; empty: no signature is asked for.
+std::vector<registry::PublicKey> keys_for(Session& s, const oci::Reference& from, const std::string& verify_key) {
+  std::vector<registry::PublicKey> keys;
+  if (!verify_key.empty()) {
+    keys.push_back(registry::PublicKey::load(verify_key));
+    return keys;
+  }
+  const auto known = s.config().registries.find(from.registry);
+  if (known == s.config().registries.end() || !known->second.require_signature) {
+    return keys;
+  }
+  for (const std::string& file : known->second.trusted_keys) {
+    keys.push_back(registry::PublicKey::load(file));
+  }
+  if (keys.empty()) {
+    throw Error(ErrorKind::Invalid, "config.toml requires signatures of `{}`, and names no trusted_keys", from.registry)
+        .add_hint(format("add to [registries.\"{}\"]: trusted_keys = [\"/etc/slipway/team.pub\"]", from.registry));
+  }
+  return keys;
+}
+
+/// The root of a stored image, unpacked again from its blobs where it is gone.
+std::filesystem::path root_of(Session& s, const std::string& reference, const Digest& digest,
+                              const oci::Manifest& manifest, const oci::ImageConfig& config) {
+  if (const auto note = image::image_note(s.store(), digest)) {
+    if (const auto tree = s.store().find_tree(note->root)) {
+      return *tree;
+    }
+  }
+  for (const oci::Descriptor& layer : manifest.layers) {
+    if (!s.store().has_blob(layer.digest)) {
+      throw Error(ErrorKind::NotFound, "image `{}` has no unpacked files in the store any more", reference)
+          .add_hint("run `slipway build` in its project, or `slipway pull` it");
+    }
+  }
+  image::PulledImage image(digest, manifest, config, s.context());
+  for (std::size_t i = 0; i < manifest.layers.size(); ++i) {
+    image.unpack_layer(i);
+  }
+  return image.finish();
+}
+
+}  // namespace
+
+std::unique_ptr<registry::Remote> connect(Session& s, const oci::Reference& reference) {
+  if (reference.registry.empty()) {
+    throw Error(ErrorKind::Usage, "`{}` names no registry", reference.text())
+        .add_hint(format("write the registry before it: registry.example.com/{}", reference.text()));
+  }
+  const std::string host = reference.registry;
+  const std::string repository = reference.repository;
+  return std::make_unique<registry::Remote>(
+      registry::access_of(s.config(), host), s.http_options(),
+      [host, repository] { return registry::find_credential(registry::credential_files(), host, repository); },
+      s.events());
+}
+
+PullAnswer pull_image(Session& s, const oci::Reference& from, const std::string& verify_key) {
+  const auto remote = connect(s, from);
+  const std::vector<registry::PublicKey> keys = keys_for(s, from, verify_key);  // before anything is asked
+  const registry::Resolved image = registry::resolve(*remote, from);
+  PullAnswer answer;
+  if (!keys.empty()) {
+    std::vector<Digest> digests = {image.named};
+    if (image.digest != image.named) {
+      digests.push_back(image.digest);
+    }
+    answer.signed_by = registry::verify_image(*remote, from.repository, digests, keys).name();
+  }
+  answer.digest = image.digest;
+  image::PulledImage pulled(image.digest, oci::parse_manifest(image.manifest), oci::parse_image_config(image.config),
+                            s.context());
+  answer.unchanged = s.store().resolve(from.text()) == image.digest && pulled.is_unpacked();
+  if (!pulled.is_unpacked()) {
+    answer.downloaded =
+        registry::fetch_layers(*remote, from, image, s.store(), [&](std::size_t i) { pulled.unpack_layer(i); });
+    pulled.finish();
+  }
+  s.store().set_tag(from.text(), image.digest);
+  return answer;
+}
+
+Runnable runnable_image(Session& s, const std::string& text, bool offline) {
+  const oci::Reference reference = oci::Reference::parse(text);
+  Runnable result;
+  result.reference = reference.text();
+  if (!s.store().resolve(result.reference) && !reference.registry.empty() && !offline) {
+    const PullAnswer pulled = pull_image(s, reference, "");
+    if (!pulled.signed_by.empty()) {
+      s.say(format("Verified the signature of {}", pulled.signed_by));
+    }
+    s.say(format("Pulled {}", result.reference));
+  }
+  result.digest = require_image(s, result.reference);
+  const oci::Manifest manifest = oci::parse_manifest(s.store().read_blob(result.digest));
+  result.config = oci::parse_image_config(s.store().read_blob(manifest.config.digest));
+  result.root = root_of(s, result.reference, result.digest, manifest, result.config);
+  return result;
+}
+
+Digest require_image(Session& s, const std::string& reference) {
+  if (const auto digest = s.store().resolve(reference)) {
+    return *digest;
+  }
+  Error error(ErrorKind::NotFound, "there is no image `{}`", reference);
+  std::vector<std::string> known;
+  for (const store::Store::Image& image : s.store().images()) {
+    known.push_back(image.reference);
+  }
+  if (const auto near = nearest(reference, known)) {
+    error.add_hint(format("did you mean `{}`?", *near));
+  } else {
+    error.add_hint("`slipway images` lists what there is");
+  }
+  throw error;
+}
+
+}  // namespace slip::cli

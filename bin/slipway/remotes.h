@@ -1,0 +1,42 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "oci/reference.h"
+#include "oci/types.h"
+#include "registry/remote.h"
+#include "session.h"
+
+namespace slip::cli {
+
+/// The registry of `reference` with this person's credentials. @throws Error Usage when it names none
+std::unique_ptr<registry::Remote> connect(Session& s, const oci::Reference& reference);
+
+/// A pulled image.
+struct PullAnswer {
+  Digest digest;
+  std::uint64_t downloaded = 0;  ///< bytes of layers
+  bool unchanged = false;        ///< the store had it under this name
+  std::string signed_by;         ///< file of the key that signed it; empty: no signature was asked for
+};
+/// Fetches, checks, unpacks and tags an image. @param verify_key  PEM file of a public key that must have signed it;
+/// empty: what the configuration asks for this registry
+PullAnswer pull_image(Session& s, const oci::Reference& from, const std::string& verify_key);
+
+/// An image that can be started.
+struct Runnable {
+  std::string reference;
+  Digest digest;
+  oci::ImageConfig config;
+  std::filesystem::path root;
+};
+/// The image of the store; one that it lacks is pulled when its name has a registry.
+/// @throws Error NotFound
+Runnable runnable_image(Session& s, const std::string& reference, bool offline);
+
+/// The digest that `reference` has in the store. @throws Error NotFound with the nearest name
+Digest require_image(Session& s, const std::string& reference);
+
+}  // namespace slip::cli

@@ -1,0 +1,100 @@
+"""An image that slipway built: pushed with layers made on the way, pulled into an empty store, run there."""
+
+import json
+import os
+import pathlib
+import subprocess
+
+from registries import Cutter, RegistryCase, main
+
+SPEC = """\
+name: small
+python: "3.11"
+requirements: [six==1.17.0, numpy==1.26.4]
+apt: [jq]
+env: {GREETING: "hello there"}
+files: {./scripts: /workspace/scripts}
+"""
+
+
+class Built(RegistryCase):
+    def setUp(self):
+        super().setUp()
+        self.server = self.registry()
+        shared = os.environ.get("SLIPWAY_TEST_STORE") or str(self.dir / "store")
+        self.env["SLIPWAY_STORE"] = shared
+        self.folder = self.project(SPEC, **{"scripts/hello.py": "import numpy\nprint('hello', numpy.__version__)\n"})
+        self.slipway("lock", cwd=self.folder)
+        self.tag = f"small-{os.getpid()}:1"
+        self.addCleanup(self.slip, "rm", self.tag, status=None)
+        self.made = self.build()
+
+    def build(self):
+        return self.slipway("build", "--tag", self.tag, "--json", cwd=self.folder).json()
+
+    def push(self, host=None):
+        return self.slip("push", self.tag, f"{host or self.server.host}/team/small:1", "--json").json()
+
+    def test_push_pull_run_change_push(self):
+        wheels = [layer for layer in self.made["layers"] if layer["kind"] == "wheels"]
+        blobs = pathlib.Path(self.env["SLIPWAY_STORE"], "blobs/sha256")
+        first = self.push()
+        self.assertEqual(first["digest"], self.made["digest"])
+        self.assertGreaterEqual(first["uploaded_bytes"], self.made["size"])
+        for layer in wheels:  # made while they were uploaded, never on the disk
+            self.assertFalse((blobs / layer["digest"].split(":")[1]).exists())
+
+        env = self.other_store()
+        name = f"{self.server.host}/team/small:1"
+        pulled = self.slip("pull", name, "--json", env=env).json()
+        self.assertEqual((pulled["digest"], pulled["size"]), (self.made["digest"], self.made["size"]))
+        self.assertEqual(pulled["size_unpacked"], self.made["size_unpacked"])
+        said = self.slip("run", "--image", name, "--", "python", "scripts/hello.py", env=env)
+        self.assertEqual(said.out, "hello 1.26.4\n")
+        self.assertEqual(self.slip("run", "--image", name, "--", "sh", "-c", "echo $GREETING; id -u; jq --version", env=env).out.split("\n")[:2],
+                         ["hello there", "1000"])
+
+        (self.folder / "scripts/hello.py").write_text("print('changed')\n")
+        self.build()
+        second = self.push()
+        self.assertLess(second["uploaded_bytes"], 100_000)
+        self.assertEqual(second["uploaded"], 2)  # the files and the configuration
+        self.assertEqual(second["skipped"], len(self.made["layers"]) - 1)
+        self.slip("pull", name, env=env)
+        self.assertEqual(self.slip("run", "--image", name, "--", "python", "scripts/hello.py", env=env).out, "changed\n")
+
+    def test_cut_while_layers_are_made(self):
+        cutter = Cutter(self.server.port, [3_000_000, 5_000_000, 9_000_000, 100])
+        self.addCleanup(cutter.close)
+        pushed = self.push(cutter.host)
+        self.assertGreaterEqual(cutter.cuts, 2)
+        self.assertEqual(self.slip("pull", f"{cutter.host}/team/small:1", "--json", env=self.other_store()).json()["digest"],
+                         pushed["digest"])
+
+    def test_a_pulled_image_is_pushed_on(self):
+        self.push()
+        env = self.other_store()
+        name = f"{self.server.host}/team/small:1"
+        self.slip("pull", name, env=env)
+        second = self.registry("second")
+        pushed = self.slip("push", name, f"{second.host}/small:1", "--json", env=env).json()
+        self.assertEqual(pushed["digest"], self.made["digest"])
+        raw = self.skopeo("inspect", "--config", "--tls-verify=false", f"docker://{second.host}/small:1")
+        self.assertEqual(json.loads(raw)["config"]["User"], "1000:1000")
+
+    def test_memory_stays_small(self):
+        """Push and pull in processes whose address space says what they took."""
+        for words, env in ((["push", self.tag, f"{self.server.host}/team/memory:1"], self.env),
+                           (["pull", f"{self.server.host}/team/memory:1"], self.other_store("memory"))):
+            child = subprocess.Popen([os.environ["SLIPWAY"], *words], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            error = child.stderr.read()
+            _, status, usage = os.wait4(child.pid, 0)
+            child.stderr.close()
+            child.returncode = os.waitstatus_to_exitcode(status)
+            self.assertEqual(child.returncode, 0, error.decode())
+            self.assertLess(usage.ru_maxrss, 256 * 1024)  # kilobytes
+            print(f"{words[0]}: {usage.ru_maxrss // 1024} MiB")
+
+
+if __name__ == "__main__":
+    main()
