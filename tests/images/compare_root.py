@@ -53,6 +53,7 @@ EXPECTED = [
     ("*__pycache__*", "byte code is written with unchecked hashes and without references"),
     # slipway's own.
     ("usr/lib/slipway*", "slipway-init"),
+    ("usr/share/slipway*", "the lock that the image carries"),
     ("etc/passwd", "the workspace user is added"),
     ("etc/group", "the workspace user is added"),
     ("etc/shadow", "the workspace user is added"),
