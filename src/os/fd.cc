@@ -25,6 +25,7 @@ Error sys_error(int err, std::string doing) {
   ErrorKind kind = ErrorKind::Internal;
   switch (err) {
     case ENOENT:
+    case ESRCH:  // also what reading a file of /proc gives when its process has just ended
     case ENOTDIR: kind = ErrorKind::NotFound; break;
     case EACCES:
     case EPERM:

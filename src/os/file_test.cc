@@ -165,6 +165,7 @@ TEST_F(Files, MapsFilesAndEmptyOnes) {
 
 TEST(Errors, KindsFollowErrno) {
   EXPECT_EQ(sys_error(ENOENT, "x").kind(), ErrorKind::NotFound);
+  EXPECT_EQ(sys_error(ESRCH, "x").kind(), ErrorKind::NotFound);
   EXPECT_EQ(sys_error(EPERM, "x").kind(), ErrorKind::Denied);
   EXPECT_EQ(sys_error(ENOSPC, "x").kind(), ErrorKind::NoSpace);
   EXPECT_FALSE(sys_error(ENOSPC, "x").hints().empty());
