@@ -20,6 +20,26 @@ SPEC = "name: progress\ndebian: bookworm\napt: [jq]\n"
 LIVE = re.compile(r"Downloading 1 file  \[[#-]{20}\]  \d+(\.\d)? [kM]B / \d+\.\d MB  \d+(\.\d)? [kM]B/s  \d+\.\ds")
 
 
+def screen_after(said):
+    """The rows that a terminal shows in the end, colours left out."""
+    rows, row, column = [""], 0, 0
+    for token in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]+", said):
+        if token == "\r":
+            column = 0
+        elif token == "\n":
+            row, column = row + 1, 0
+            rows += [""] * (row + 1 - len(rows))
+        elif token.startswith("\x1b["):
+            if token.endswith("A"):
+                row -= int(token[2:-1] or 1)
+            elif token.endswith("J"):
+                rows[row:] = [rows[row][:column]]
+        else:
+            rows[row] = rows[row][:column].ljust(column) + token + rows[row][column + len(token):]
+            column += len(token)
+    return rows
+
+
 class Progress(support.Case):
     def setUp(self):
         super().setUp()
@@ -80,8 +100,7 @@ class Progress(support.Case):
         said = self.on_terminal("build")
         self.assertRegex(said, LIVE)
         # What is drawn is wiped: only whole lines stay.
-        lines = [line.split("\x1b[J")[-1] for line in said.replace("\r\n", "\n").split("\n")]
-        plain = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip("\r") for line in lines if line.strip("\r")]
+        plain = [line for line in screen_after(said) if line.strip()]
         self.assertRegex(plain[-2], r"^Built progress:latest in .*: \d+ layers \(\d+ new\), .* compressed, .* unpacked$")
         self.assertRegex(plain[-1], r"^sha256:[0-9a-f]{64}$")
         for line in plain:
