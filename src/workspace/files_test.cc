@@ -191,7 +191,7 @@ TEST(LoopbackSource, NamesHostAndPort) {
   EXPECT_EQ(loopback_source("http://127.0.0.1:3141/simple"), "127.0.0.1:3141");
   EXPECT_EQ(loopback_source("https://u:p@localhost/simple"), "localhost:443");
   EXPECT_EQ(loopback_source("http://[::1]:80/x"), "::1:80");
-  EXPECT_EQ(loopback_source("https://pypi.test/simple"), "");
+  EXPECT_EQ(loopback_source("https://index.test/simple"), "");
 }
 
 TEST(HashPassword, IsWhatJupyterChecks) {
