@@ -1,10 +1,9 @@
 #include "codec/json.h"
 #include "command.h"
-#include "core/error.h"
-#include "core/suggest.h"
 #include "nlohmann/json.hpp"
 #include "oci/reference.h"
 #include "options.h"
+#include "remotes.h"
 #include "session.h"
 
 namespace slip::cli {
@@ -24,9 +23,8 @@ class Remove final : public Command {
     codec::Json removed = codec::Json::array();
     for (const std::string& text : references_) {
       const std::string reference = oci::Reference::parse(text).text();
-      if (!s.store().remove_tag(reference)) {
-        throw missing(s, reference);
-      }
+      require_image(s, reference);
+      s.store().remove_tag(reference);
       removed.push_back(reference);
       if (!s.json()) {
         s.say(format("Removed {}", reference));
@@ -39,20 +37,6 @@ class Remove final : public Command {
   }
 
  private:
-  static Error missing(Session& s, const std::string& reference) {
-    Error error(ErrorKind::NotFound, "there is no image `{}`", reference);
-    std::vector<std::string> known;
-    for (const store::Store::Image& image : s.store().images()) {
-      known.push_back(image.reference);
-    }
-    if (const auto near = nearest(reference, known)) {
-      error.add_hint(format("did you mean `{}`?", *near));
-    } else {
-      error.add_hint("`slipway images` lists what there is");
-    }
-    return error;
-  }
-
   std::vector<std::string> references_;
 };
 
