@@ -146,6 +146,7 @@ Spec read_spec(const Json& in) {
   if (const auto millis = number("millicpus")) {
     spec.resources.cpus = static_cast<double>(*millis) / 1000;
   }
+  spec.outbound = text(in, "network") != "none";
   for (const Json& step : list("run")) {
     spec.run.push_back({step.at("command").get<std::string>(), step.at("network").get<bool>(), Place{}});
   }

@@ -275,7 +275,7 @@ TEST(Spec, ALabelIsReadBackAsItWasWritten) {
       "python: '3.9'\nrequirements: ['six==1.17.0']\napt: [vim, git]\nfiles: {./a: /workspace/a}\nenv: {A: b}\n"
       "services: {jupyter: {lab: true, nbextensions: [toc2/main]}, ssh: {}}\nmounts: ['/data:/data:ro']\n"
       "resources: {memory: 2GiB, cpus: 1.5, pids: 10, shm: 1GiB}\nrun: [{command: 'true', network: true}]\n"
-      "overrule: [numpy]\nexclude-newer: 2026-01-01\n");
+      "overrule: [numpy]\nexclude-newer: 2026-01-01\nnetwork: none\n");
   for (const Spec& spec : {all, with("")}) {
     const std::string label = to_json(spec);
     EXPECT_EQ(to_json(from_json(label, "label")), label);
