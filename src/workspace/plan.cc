@@ -44,6 +44,16 @@ void add_options(Record& record, const UpOptions& options) {
   record.runtime = options.runtime;
 }
 
+/// "NAME=VALUE" entries of an image's configuration.
+std::map<std::string, std::string> variables_of(const oci::ImageConfig& config) {
+  std::map<std::string, std::string> variables;
+  for (const std::string& variable : config.env) {
+    const std::size_t equals = variable.find('=');
+    variables[variable.substr(0, equals)] = equals == std::string::npos ? "" : variable.substr(equals + 1);
+  }
+  return variables;
+}
+
 template <class T>
 std::optional<T> maybe(const Json& json, const char* key) {
   const auto at = json.find(key);
@@ -57,10 +67,7 @@ Record from_label(const Json& spec, const oci::ImageConfig& config, const std::s
   record.image = reference;
   record.root = root.filename();
   record.user = spec.at("user");
-  for (const std::string& variable : config.env) {
-    const std::size_t equals = variable.find('=');
-    record.env[variable.substr(0, equals)] = equals == std::string::npos ? "" : variable.substr(equals + 1);
-  }
+  record.env = variables_of(config);
   const Json services = spec.value("services", Json::object());
   record.jupyter = services.contains("jupyter");
   record.ssh = services.contains("ssh");
@@ -92,10 +99,7 @@ Record from_model_label(const Json& model, const oci::ImageConfig& config, const
   record.root = root.filename();
   record.user = "nonroot";
   record.outbound = false;
-  for (const std::string& variable : config.env) {
-    const std::size_t equals = variable.find('=');
-    record.env[variable.substr(0, equals)] = equals == std::string::npos ? "" : variable.substr(equals + 1);
-  }
+  record.env = variables_of(config);
   add_options(record, options);
   return record;
 }
@@ -141,10 +145,7 @@ launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::str
     record = record_of_image(config, reference, root, {});
   } else {
     record.name = "image";
-    for (const std::string& variable : config.env) {
-      const std::size_t equals = variable.find('=');
-      record.env[variable.substr(0, equals)] = equals == std::string::npos ? "" : variable.substr(equals + 1);
-    }
+    record.env = variables_of(config);
   }
   launch::LaunchPlan plan;
   plan.name = record.name;
