@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -44,7 +45,8 @@ class Up final : public Command {
         "is kept, and so is what `pip install` adds, until the image changes. A workspace that runs already as asked "
         "is "
         "left alone; one whose image or settings have changed is started anew.\n\n"
-        "With the reference of an image in place of a folder no checkout is needed: services come from the image, which is "
+        "With the reference of an image in place of a folder no checkout is needed: services come from the image, "
+        "which is "
         "pulled when the store lacks it. Of a model image (`slipway ship`) the REST and gRPC ports are published.");
     o.arg("DIR|REF", target_, "a project's folder, or an image").file();
     o.value("name", 'n', "NAME", name_, "what to call the workspace").fallback("the spec's name");
@@ -121,8 +123,16 @@ class Up final : public Command {
   workspace::Record of_image(Session& s, fs::path& root) {
     const Runnable image = runnable_image(s, target_, offline_);
     root = image.root;
-    workspace::Record record = workspace::record_of_image(image.config, image.reference, root, options());
+    const workspace::UpOptions wanted = options();
+    workspace::Record record = workspace::record_of_image(image.config, image.reference, root, wanted);
     record.digest = image.digest.text();
+    // Whoever made the image chose these folders of this host; nobody here has read them in a spec.
+    for (const launch::Mount& mount : record.mounts) {
+      if (std::find(wanted.mounts.begin(), wanted.mounts.end(), mount) == wanted.mounts.end()) {
+        s.events().warn("the image has `{}` of this machine mounted at `{}`{}", mount.source.string(), mount.target,
+                        mount.read_only ? "" : ", writable");
+      }
+    }
     return record;
   }
 

@@ -151,6 +151,16 @@ class Lifecycle(workspace.Case):
         self.assertEqual(monitor.wait(timeout=30), 0)
         self.assertEqual(self.view()["state"], "stopped")
 
+    def test_an_image_that_mounts_folders_of_the_host_says_so(self):
+        self.slipway("build", "--tag", "foreign:1", cwd=self.folder)  # its spec mounts only what is relative to a checkout
+        self.assertNotIn("mounted at", self.slipway("up", "--plan", "foreign:1", cwd=self.dir).err)
+        spec = (self.folder / "slipway.yaml").read_text()
+        (self.folder / "slipway.yaml").write_text(spec.replace("./data:/data", f"{self.folder}/data:/data:rw"))
+        self.slipway("lock", cwd=self.folder)
+        self.slipway("build", "--tag", "foreign:2", cwd=self.folder)
+        said = " ".join(self.slipway("up", "--plan", "foreign:2", cwd=self.dir).err.split())
+        self.assertIn(f"the image has `{self.folder}/data` of this machine mounted at `/data`, writable", said)
+
     def test_commands_before_up_and_after_down_say_what_to_do(self):
         nothing = self.slipway("exec", "--", "true", cwd=self.folder, status=1)
         self.assertIn("hint: slipway up", nothing.err)
