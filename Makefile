@@ -1,14 +1,17 @@
 # make            build slipway (installs what is missing when it may)
 # make demo       build, then the main job: lock, build and train examples/tf29
 # make test       build and run every test
-# make install    PREFIX=/usr/local  DESTDIR=
+# make install    PREFIX=/usr/local  DESTDIR=   programs, manual pages, completions
+# make deb        Debian packages slipway and slipway-serve in build/deb
+# make docs       check the documentation: reference pages, links, figures, every transcript; build the manual
+# make bench      run every benchmark beside its rivals and write docs/benchmarks.md (root, 40 GB, half an hour)
 # make check      what a change must pass: test, format, layering, clang build
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD ?= build/release
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo test install clean format check-format tidy check deps-build deps-test deps-check
+.PHONY: all build demo test install deb docs bench clean format check-format tidy check deps-build deps-test deps-check deps-bench
 
 all: build
 
@@ -16,6 +19,8 @@ deps-build:
 	@tools/install-deps build
 deps-test:
 	@tools/install-deps test
+deps-bench:
+	@tools/install-deps bench
 deps-check:
 	@tools/install-deps check
 
@@ -37,6 +42,18 @@ test: deps-test
 install: build
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --strip --prefix $(abspath $(PREFIX))
 	@[ -n "$(DESTDIR)" ] || tools/write-config "$(abspath $(PREFIX))/bin/slipway"
+
+deb: deps-test
+	@tools/make-deb build/deb
+
+docs: deps-test
+	@$(MAKE) --no-print-directory build
+	@tools/test $(BUILD) -R '^(docs|hosts|benchmarks|transcripts|packages.manual|readme)$$'
+	@echo "manual pages and completions: $(BUILD)/made"
+
+bench: deps-bench
+	@$(MAKE) --no-print-directory build
+	python3 bench/run.py $(BUILD) $(BENCH)
 
 format: deps-check
 	git ls-files '*.cc' '*.h' | xargs clang-format-19 -i

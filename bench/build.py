@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What locking and building examples/tf29 costs: time, processor, memory, disk and network, and the image's layers.
 
-    bench/build.py SLIPWAY [--example DIR] [--downloads STORE] [--work DIR] [--no-lock]
+    bench/build.py SLIPWAY [--example DIR] [--downloads STORE] [--work DIR] [--no-lock] [--json FILE]
 
 Works in a folder of its own with an empty store. --downloads is a store whose downloads are linked into it before the builds, so
 that a build's figures hold no download (default: what locking cold and one build have fetched). --no-lock leaves out what needs
@@ -126,6 +126,7 @@ def main():
     parser.add_argument("--downloads", type=pathlib.Path)
     parser.add_argument("--work", help="where to work (some 8 GB); default: a temporary folder")
     parser.add_argument("--no-lock", action="store_true")
+    parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="slipway-bench-", dir=arguments.work, ignore_cleanup_errors=True) as folder:
@@ -151,6 +152,12 @@ def main():
             bench.run("build, one pin changed", "build", "build")
         print(f"Linux {platform.release()}, {os.cpu_count()} cores, load at the start {load:.1f}, {record['digest']}\n")
         print("\n".join(table(bench) + [""] + layers(record)))
+        if arguments.json:
+            steps = {title: {"wall_s": round(done.seconds, 3), "cpu_s": round(done.cpu, 3), "memory_bytes": done.own_kib * 1024,
+                             "largest_program_bytes": done.child_kib * 1024, "written_bytes": done.written, "downloaded_bytes": came}
+                     for title, done, came in bench.rows}
+            arguments.json.write_text(json.dumps({"digest": record["digest"], "size": record["size"], "size_unpacked": record["size_unpacked"],
+                                                  "layers": len(record["layers"]), "steps": steps}, indent=1) + "\n")
         subprocess.run(["chmod", "-R", "u+rwx", folder], check=False)
 
 

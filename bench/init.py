@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """slipway-init beside other process managers, in one run: start, memory, restart, crash loop, orphans, stop.
 
-    bench/init.py SLIPWAY_INIT [--runs N]
+    bench/init.py SLIPWAY_INIT [--runs N] [--json FILE]
 
 Needs root, musl-gcc, and whichever of tini, dumb-init, catatonit, s6, runit and supervisor are installed; the others are left out and named. Each
 manager is PID 1 of a PID namespace with one static service. Prints a table in Markdown.
@@ -20,6 +20,8 @@ import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+COLUMNS = ["start ms", "PSS kB", "restart ms", "launches in 10 s", "after a crash loop", "zombies of 20 orphans", "service gets TERM",
+           "daemon gets TERM / grace", "stop s"]
 
 
 class Manager:
@@ -183,20 +185,24 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("init")
     parser.add_argument("--runs", type=int, default=15)
+    parser.add_argument("--json", type=pathlib.Path)
     ARGS = parser.parse_args()
+    rows = {}
     ARGS.init = os.path.abspath(ARGS.init)
     with tempfile.TemporaryDirectory() as folder:
         SERVICE = pathlib.Path(folder) / "service"
         subprocess.run(["musl-gcc", "-O2", "-static", "-o", SERVICE, HERE / "init_service.c"], check=True)
         print(f"{time.strftime('%Y-%m-%d')}, Linux {platform.release()}, {os.cpu_count()} cores, medians of {ARGS.runs} starts\n")
-        print("| PID 1 | start ms | PSS kB | restart ms | launches in 10 s | after a crash loop | zombies of 20 orphans | service gets TERM "
-              "| daemon gets TERM / grace | stop s |\n|---|---|---|---|---|---|---|---|---|---|")
+        print(f"| PID 1 | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}")
         for manager in MANAGERS:
             if shutil.which(manager.program) is None:
                 print(f"| {manager.name} | not installed |")
                 continue
             row = [*start_and_memory(manager), restart(manager), *crash(manager), *orphans_and_stop(manager)]
+            rows[manager.name] = dict(zip(COLUMNS, row))
             print(f"| {manager.name} | {' | '.join(row)} |", flush=True)
+    if ARGS.json:
+        ARGS.json.write_text(json.dumps({"runs": ARGS.runs, "managers": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

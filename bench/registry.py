@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Push and pull beside `skopeo copy`, with docker-registry on loopback, in one run.
 
-    bench/registry.py SLIPWAY [--megabytes N] [--layers N] [--runs N]
+    bench/registry.py SLIPWAY [--megabytes N] [--layers N] [--runs N] [--json FILE]
 
 The image is made with umoci: layers of bytes that do not compress. "pull" of slipway verifies, unpacks and links a root that
 can be run; skopeo copies blobs into an OCI layout. Prints medians of wall and CPU seconds and the most memory of one process,
@@ -9,6 +9,7 @@ as a table in Markdown.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import statistics
@@ -39,6 +40,7 @@ def main():
     parser.add_argument("--megabytes", type=int, default=400)
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--json", type=pathlib.Path)
     args = parser.parse_args()
     os.environ["SLIPWAY"] = os.path.abspath(args.slipway)
     import registries
@@ -70,9 +72,13 @@ def main():
                 registries.checked("rm", "-rf", env["SLIPWAY_STORE"], layout)
             print(f"\n{args.megabytes} MB in {args.layers} layers, median of {args.runs}\n")
             print("| | wall s | CPU s | MiB |\n|---|---|---|---|")
+            record = {}
             for name, runs in rows.items():
                 wall, cpu, memory = (statistics.median(column) for column in zip(*runs))
+                record[name] = {"wall_s": round(wall, 3), "cpu_s": round(cpu, 3), "memory_bytes": int(memory * 1024 * 1024)}
                 print(f"| {name} | {wall:.2f} | {cpu:.2f} | {memory:.0f} |")
+            if args.json:
+                args.json.write_text(json.dumps({"bytes": args.megabytes * 1_000_000, "layers": args.layers, "runs": args.runs, "ways": record}, indent=1) + "\n")
 
     result = unittest.TextTestRunner(verbosity=0).run(Bench())
     sys.exit(not result.wasSuccessful())

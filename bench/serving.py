@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """slipway-serve beside a FastAPI server and bare TF_SessionRun, in one run on one machine.
 
-    bench/serving.py BUILD [--seconds N] [--out FOLDER]
+    bench/serving.py BUILD [--seconds N] [--rounds N] [--json FILE]
 
 BUILD is a build folder with out/slipway-serve, src/serving/serving_bench and serving_instructions (targets of the same names), tf and
 serving-clients (tests make them). Needs wrk, h2load and valgrind; the rival needs fastapi and uvicorn in serving-clients/tensorflow, and
-is left out and named where they are missing. Prints tables in Markdown and writes plots (SVG) to FOLDER.
+is left out and named where they are missing. Prints tables in Markdown.
 """
 
 import argparse
@@ -30,7 +30,7 @@ parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("build", type=pathlib.Path)
 parser.add_argument("--seconds", type=float, default=5)
 parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--out", type=pathlib.Path)
+parser.add_argument("--json", type=pathlib.Path)
 ARGS = parser.parse_args()
 ARGS.build = ARGS.build.resolve()
 os.environ["SLIPWAY"] = str(ARGS.build / "out/slipway")
@@ -279,25 +279,6 @@ def reload():
 # --- what is shown --------------------------------------------------------------------------------------------------------------
 
 
-def bars(path, title, unit, rows):
-    """Horizontal bars on a logarithmic scale. @param rows  (name, value, ours)"""
-    import math
-    left, width, step = 230, 470, 34
-    largest, smallest = max(v for _, v, _ in rows), min(v for _, v, _ in rows)
-    low = 10 ** math.floor(math.log10(smallest) - 0.3)
-    place = lambda v: (math.log10(v) - math.log10(low)) / (math.log10(largest) - math.log10(low)) * width
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="820" height="{70 + step * len(rows)}" font-family="sans-serif" font-size="14">',
-             '<rect width="100%" height="100%" fill="white"/>', f'<text x="16" y="28" font-size="16" font-weight="bold">{title}</text>',
-             f'<text x="16" y="{60 + step * len(rows)}" fill="#666" font-size="12">{unit}, logarithmic scale</text>']
-    for i, (name, value, own) in enumerate(rows):
-        y = 46 + step * i
-        shown = f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
-        parts.append(f'<text x="{left - 10}" y="{y + 16}" text-anchor="end">{name}</text>'
-                     f'<rect x="{left}" y="{y}" width="{max(2, place(value)):.0f}" height="22" fill="{"#1f6feb" if own else "#9aa4b0"}"/>'
-                     f'<text x="{left + max(2, place(value)) + 8:.0f}" y="{y + 16}">{shown}</text>')
-    path.write_text("\n".join(parts) + "\n</svg>\n")
-
-
 def main():
     for tool in ("wrk", "h2load", "valgrind"):
         if not shutil.which(tool):
@@ -321,13 +302,9 @@ def main():
     print(f"| a new version under load | loaded in {again['load ms']:.0f} ms; {again['good']:,} requests answered, {again['failed']} failed |")
     if "FastAPI start" in rows:
         print(f"| FastAPI, one worker per core: start / anonymous memory | {rows['FastAPI start']:.1f} s / {rows['FastAPI memory']:.0f} MB |")
-    if ARGS.out:
-        ARGS.out.mkdir(parents=True, exist_ok=True)
-        pick = lambda names, key: [(n, rows[n][key], not n.startswith("FastAPI")) for n in names if n in rows]
-        bars(ARGS.out / "serving-latency.svg", "Median latency of one connection, client included", "microseconds",
-             [("TF_SessionRun alone", bare, False)] + pick(["REST, 1", "gRPC, 1", "FastAPI, 1"], "p50"))
-        bars(ARGS.out / "serving-throughput.svg", f"Requests per second on {os.cpu_count()} cores, 64 connections, client included", "requests per second",
-             pick(["REST, 64", "gRPC, 64", "FastAPI, 64"], "rps"))
+    if ARGS.json:
+        record = {"seconds": ARGS.seconds, "rounds": ARGS.rounds, "ways": rows, "instructions": cost, "request": held, "start": start, "reload": again}
+        ARGS.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

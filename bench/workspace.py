@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Workspaces beside podman with the same image, in one run: start, Jupyter's answer, memory that we add, the port forwarder.
+"""Workspaces beside docker, podman and runc with the same image, in one run: start, Jupyter's answer, memory that we add, the port
+forwarder, and the command line's own start.
 
-    bench/workspace.py SLIPWAY [--runs N] [--store DIR]
+    bench/workspace.py SLIPWAY [--runs N] [--store DIR] [--json FILE]
 
-Builds a small image with Jupyter (Python 3.9, classic notebook) in the given store, and runs it in turn natively and, where it is installed and we are
-root, under podman with runc. Prints a table in Markdown; "Jupyter alone" is the same server started by hand inside a running workspace.
+Builds a small image with Jupyter (Python 3.9, classic notebook) in the given store, and runs it in turn natively and, where they are installed and we are
+root, under podman with runc, docker and runc alone. Prints a table in Markdown; "Jupyter alone" is the same server started by hand inside a running
+workspace. docker runs `true` only: its daemon has no network here.
 """
 
 import argparse
@@ -27,6 +29,7 @@ name: bench
 python: "3.9"
 services: {jupyter: {}}
 """
+DOCKER = "/usr/bin/docker"
 BYTES = 512 << 20
 # Listens where the image's sshd would: sends BYTES to who says "b", and answers every other byte with itself.
 SERVER = f"""
@@ -166,7 +169,17 @@ def bench_native(folder):
         start = time.monotonic()
         run(ARGS.slipway, "run", "--", "true", cwd=folder)
         true.append(time.monotonic() - start)
-    return {"alone": middle(alone), "up": middle(up), "true": middle(true), "memory": memory, "exec": exec_delay(folder)}
+    return {"alone": middle(alone), "up": middle(up), "true": middle(true), "memory": memory * 1024, "exec": exec_delay(folder)}
+
+
+def timed(words, runs, **more):
+    """Median seconds of a command."""
+    taken = []
+    for _ in range(runs):
+        start = time.monotonic()
+        run(*words, **more)
+        taken.append(time.monotonic() - start)
+    return middle(taken)
 
 
 def bench_podman(folder, scratch):
@@ -175,23 +188,56 @@ def bench_podman(folder, scratch):
     podman = ["podman", "--root", f"{scratch}/root", "--runroot", f"{scratch}/run", "--runtime", "runc", "--cgroup-manager", "cgroupfs", "--events-backend",
               "none"]
     limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
-    run(ARGS.slipway, "build", "--output", f"oci:{scratch}/layout:latest", cwd=folder)
     run("skopeo", "--insecure-policy", "copy", f"oci:{scratch}/layout:latest", f"containers-storage:[overlay@{scratch}/root+{scratch}/run]localhost/bench:latest")
     try:
-        up, true = [], []
+        up = []
         for _ in range(ARGS.runs):
             port = free_port()
             start = time.monotonic()
             name = run(*podman, "run", "-d", *limits, "-p", f"127.0.0.1:{port}:8888", "localhost/bench:latest").strip()
             up.append(answer_after(start, port))
             run(*podman, "rm", "-f", "-t", "5", name)
-        for _ in range(ARGS.runs):
-            start = time.monotonic()
-            run(*podman, "run", "--rm", "--network", "none", *limits, "--entrypoint", "/bin/true", "localhost/bench:latest")
-            true.append(time.monotonic() - start)
-        return {"up": middle(up), "true": middle(true)}
+        true = timed([*podman, "run", "--rm", "--network", "none", *limits, "--entrypoint", "/bin/true", "localhost/bench:latest"], ARGS.runs)
+        return {"up": middle(up), "true": true}
     finally:
         subprocess.run([*podman, "system", "reset", "--force"], capture_output=True)
+
+
+def bench_docker(scratch):
+    """`docker run true`, by a daemon of our own."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("dockerd", DOCKER, "skopeo"))):
+        return None
+    folder = scratch / "docker"
+    folder.mkdir()
+    (folder / "daemon.json").write_text("{}")
+    socket_ = f"unix://{folder}/socket"
+    with open(folder / "log", "w") as log:
+        daemon = subprocess.Popen(["dockerd", "--config-file", folder / "daemon.json", "--data-root", folder / "data", "--exec-root", folder / "exec",
+                                   "--pidfile", folder / "pid", "-H", socket_, "--bridge=none", "--iptables=false", "--ip6tables=false"], stdout=log, stderr=log)
+    try:
+        docker = [DOCKER, "-H", socket_]
+        while subprocess.run([*docker, "version"], capture_output=True).returncode != 0:
+            if daemon.poll() is not None:
+                raise SystemExit("dockerd does not start:\n" + (folder / "log").read_text()[-2000:])
+            time.sleep(0.1)
+        run("skopeo", "--insecure-policy", "copy", f"oci:{scratch}/layout:latest", f"docker-archive:{folder}/image.tar:bench:latest")
+        run(*docker, "load", "-i", folder / "image.tar")
+        return {"true": timed([*docker, "run", "--rm", "--network", "none", "--entrypoint", "/bin/true", "bench:latest"], ARGS.runs)}
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def bench_runc(scratch):
+    """`runc run` of an unpacked bundle, without anything that unpacks, names or watches it."""
+    if os.geteuid() != 0 or not all(map(shutil.which, ("runc", "umoci"))):
+        return None
+    bundle = scratch / "bundle"
+    run("umoci", "unpack", "--image", f"{scratch}/layout:latest", bundle)
+    config = json.loads((bundle / "config.json").read_text())
+    config["process"].update(args=["/bin/true"], terminal=False)
+    (bundle / "config.json").write_text(json.dumps(config))
+    return {"true": timed(["runc", "--root", scratch / "runc", "run", "--bundle", bundle, f"bench-{os.getpid()}"], ARGS.runs * 4)}
 
 
 def bench_forwarder(folder):
@@ -226,28 +272,36 @@ def main():
         run(ARGS.slipway, "lock", cwd=folder)
         run(ARGS.slipway, "build", cwd=folder)
         ours = bench_native(folder)
-        podman = bench_podman(folder, scratch)
+        run(ARGS.slipway, "build", "--output", f"oci:{scratch}/layout:latest", cwd=folder)
+        others = {"podman + runc": bench_podman(folder, scratch), "docker": bench_docker(scratch), "runc alone": bench_runc(scratch)}
+        ours["help"] = timed([ARGS.slipway, "--help"], 50)
         through, direct = bench_forwarder(scratch / "forward")
     finally:
         subprocess.run([ARGS.slipway, "down", "--all"], env=ENV, capture_output=True)
         subprocess.run(["chmod", "-R", "u+rwx", scratch], capture_output=True)
         shutil.rmtree(scratch, ignore_errors=True)
     print(f"Linux {platform.release()}, {os.cpu_count()} cores, medians of {ARGS.runs}; load {os.getloadavg()[0]:.1f}\n")
-    print("| | slipway | podman + runc |\n|---|---|---|")
-    cell = (lambda value: f"{value:.2f} s") if podman else (lambda value: "not installed")
-    print(f"| `true` in the image, whole command | {ours['true'] * 1000:.0f} ms | {cell(podman and podman['true'])} |")
-    print(f"| until Jupyter answers | {ours['up']:.2f} s | {cell(podman and podman['up'])} |")
+    print("| | `true` in the image, whole command | until Jupyter answers |\n|---|---|---|")
+    for name, found in {"slipway": ours, **others}.items():
+        cells = [f"{found[key]:.3f} s" if found and key in found else "–" for key in ("true", "up")]
+        print(f"| {name}{'' if found else ' (not installed)'} | {cells[0]} | {cells[1]} |")
     print(f"\nJupyter alone, started by hand inside: {ours['alone']:.2f} s; `up` adds {1000 * (ours['up'] - ours['alone']):.0f} ms.")
     if ours["exec"] is not None:
         print(f"Clone to the exec of PID 1, under strace: {ours['exec']:.1f} ms.")
-    print(f"Memory of what we add (monitor, forwarder, gateway, slipway-init; proportional): {ours['memory'] / 1024:.1f} MB.")
+    print(f"Memory of what we add (monitor, forwarder, gateway, slipway-init; proportional): {ours['memory'] / 1e6:.1f} MB.")
+    print(f"`slipway --help`: {1000 * ours['help']:.1f} ms.")
     print(f"Forwarder: {through[0]:.0f} MB/s, {through[1]:.0f} µs a round trip; host loopback alone: {direct[0]:.0f} MB/s, {direct[1]:.0f} µs.")
+    if ARGS.json:
+        ways = {"slipway": ours, **{name: found for name, found in others.items() if found}}
+        ARGS.json.write_text(json.dumps({"runs": ARGS.runs, "ways": ways, "forwarder": dict(zip(("mb_per_s", "round_trip_us"), through)),
+                                         "loopback": dict(zip(("mb_per_s", "round_trip_us"), direct))}, indent=1) + "\n")
 
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("slipway", type=os.path.abspath)
 parser.add_argument("--runs", type=int, default=5)
 parser.add_argument("--store", default="")
+parser.add_argument("--json", type=pathlib.Path)
 ARGS = parser.parse_args()
 ENV = dict(os.environ, LC_ALL="C.UTF-8", NO_COLOR="1")
 main()

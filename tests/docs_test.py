@@ -31,10 +31,21 @@ for page in (reference / "commands").glob("*.md"):
     if page.relative_to(reference) not in made:
         bad.append(f"docs/reference/commands/{page.name} describes no command")
 
+
+
+def anchors(page):
+    """What `#…` may name on a page: its headings, as forges spell them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.S | re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 for page in [*root.glob("*.md"), *(root / "docs").rglob("*.md")]:
-    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
-        if not (page.parent / link).exists():
+    for link, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text()):
+        target = page.parent / link if link else page
+        if not target.exists():
             bad.append(f"{page.relative_to(root)}: the link `{link}` leads nowhere")
+        elif anchor and anchor not in anchors(target):
+            bad.append(f"{page.relative_to(root)}: `{link}` has no heading `{anchor}`")
 
 commands = {path.stem for path in (reference / "commands").glob("*.md")}
 for block in re.findall(r"```sh\n(.*?)```", (root / "README.md").read_text(), re.S):

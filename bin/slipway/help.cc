@@ -7,14 +7,11 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "page.h"
 
 namespace slip::cli {
 namespace {
 
-struct Heading {
-  Group group;
-  const char* title;
-};
 constexpr std::array kHeadings = {Heading{Group::Build, "Build"}, Heading{Group::Run, "Run"},
                                   Heading{Group::Share, "Share"}, Heading{Group::Deliver, "Deliver"},
                                   Heading{Group::Inspect, "Inspect"}};
@@ -33,91 +30,18 @@ std::string wrapped(std::string_view text, std::size_t width, const std::string&
   return out + line + "\n";
 }
 
-std::vector<std::string> paragraphs(const std::string& text) {
-  std::vector<std::string> all;
-  std::size_t start = 0;
-  for (std::size_t end = text.find("\n\n"); end != std::string::npos; end = text.find("\n\n", start)) {
-    all.push_back(text.substr(start, end - start));
-    start = end + 2;
-  }
-  all.push_back(text.substr(start));
-  return all;
-}
-
-bool positional(const Option& o) { return o.kind == Option::Kind::Argument || o.kind == Option::Kind::Rest; }
-
-std::string usage(const Entry& entry, const Options& options) {
-  std::string text = "slipway " + std::string(entry.name);
-  const bool flags =
-      std::any_of(options.options().begin(), options.options().end(), [](const Option& o) { return !positional(o); });
-  text += flags || options.takes_json() ? " [OPTIONS]" : "";
-  for (const Option& o : options.options()) {
-    if (o.kind == Option::Kind::Rest) {
-      text += o.is_required ? " -- " + o.name + "..." : " [-- " + o.name + "...]";
-    } else if (o.kind == Option::Kind::Argument) {
-      const std::string word = o.name + (o.repeats ? "..." : "");
-      text += o.is_required ? " " + word : " [" + word + "]";
-    }
-  }
-  return text;
-}
-
-std::string spelled(const Option& o) {
-  if (positional(o)) {
-    return o.name;
-  }
-  std::string text = o.letter != 0 ? format("-{}, --{}", o.letter, o.name) : format("    --{}", o.name);
-  if (o.kind == Option::Kind::Value) {
-    text += " " + o.placeholder;
-  }
-  return text;
-}
-
-std::string described(const Option& o) {
-  std::string text = o.doc;
-  if (!o.allowed.empty()) {
-    text += format(" ({})", join(o.allowed, ", "));
-  }
-  if (!o.fallback_note.empty()) {
-    text += format(" [default: {}]", o.fallback_note);
-  }
-  if (!o.env_name.empty()) {
-    text += format(" [env: {}]", o.env_name);
-  }
-  return text;
-}
-
-Options declared(const Entry& entry, std::unique_ptr<Command>& command) {
-  Options options;
-  command = entry.make();
-  command->declare(options);
-  return options;
-}
-
-/// Own options, then those that every command takes.
-std::vector<const Option*> all_options(const Options& own, const Options& globals) {
-  std::vector<const Option*> all;
-  for (const Option& o : own.options()) {
-    all.push_back(&o);
-  }
-  for (const Option& o : globals.options()) {
-    if (o.name != "json" || own.takes_json()) {
-      all.push_back(&o);
-    }
-  }
-  return all;
-}
-
-std::string table_of(const std::vector<const Option*>& options, const Terminal& terminal) {
+std::string table_of(const std::vector<PageOption>& options, const Terminal& terminal) {
+  // Without a letter, the long name stands below the others'.
+  const auto lined_up = [](const PageOption& o) { return (o.spelled.starts_with("--") ? "    " : "") + o.spelled; };
   std::size_t widest = 0;
-  for (const Option* o : options) {
-    widest = std::max(widest, spelled(*o).size());
+  for (const PageOption& o : options) {
+    widest = std::max(widest, lined_up(o).size());
   }
   std::string text;
-  for (const Option* o : options) {
-    const std::string name = spelled(*o);
+  for (const PageOption& o : options) {
+    const std::string name = lined_up(o);
     const std::string indent(widest + 4, ' ');
-    std::string body = wrapped(described(*o), terminal.width(), indent);
+    const std::string body = wrapped(o.meaning, terminal.width(), indent);
     text += "  " + terminal.paint(Style::Literal, name) + std::string(widest + 2 - name.size(), ' ') +
             body.substr(indent.size());
   }
@@ -125,6 +49,8 @@ std::string table_of(const std::vector<const Option*>& options, const Terminal& 
 }
 
 }  // namespace
+
+std::span<const Heading> headings() { return kHeadings; }
 
 std::string overview(const Terminal& terminal) {
   std::string text = "One short file in, the same image out, every time.\n\n" + terminal.paint(Style::Title, "Usage:") +
@@ -145,45 +71,48 @@ std::string overview(const Terminal& terminal) {
 }
 
 std::string help_of(const Entry& entry, const Terminal& terminal) {
-  std::unique_ptr<Command> command;
-  const Options own = declared(entry, command);
-  Globals globals;
-  Options common;
-  globals.declare(common);
+  const Page page = page_of(entry);
   std::string text =
-      std::string(entry.summary) + "\n\n" + terminal.paint(Style::Title, "Usage:") + " " + usage(entry, own) + "\n";
-  for (const std::string& paragraph : paragraphs(own.about())) {
+      std::string(entry.summary) + "\n\n" + terminal.paint(Style::Title, "Usage:") + " " + page.usage + "\n";
+  for (const std::string& paragraph : page.about) {
     text += "\n" + wrapped(paragraph, terminal.width(), "");
   }
-  text += "\n" + terminal.paint(Style::Title, "Options:") + "\n" + table_of(all_options(own, common), terminal);
+  text += "\n" + terminal.paint(Style::Title, "Options:") + "\n" + table_of(page.options, terminal);
   text += "\n" + terminal.paint(Style::Title, "Examples:") + "\n";
-  for (const Example& example : own.examples()) {
+  for (const Example& example : page.examples) {
     text += "  " + terminal.paint(Style::Literal, example.command) + "\n      " + example.does + "\n";
   }
   return text;
 }
 
 std::string markdown_of(const Entry& entry) {
-  std::unique_ptr<Command> command;
-  const Options own = declared(entry, command);
-  Globals globals;
-  Options common;
-  globals.declare(common);
+  const Page page = page_of(entry);
   std::string text =
       format("<!-- Made from the command's declarations; a test compares. -->\n# slipway {}\n\n{}\n\n```\n{}\n```\n",
-             entry.name, entry.summary, usage(entry, own));
-  for (const std::string& paragraph : paragraphs(own.about())) {
+             entry.name, entry.summary, page.usage);
+  for (const std::string& paragraph : page.about) {
     text += "\n" + paragraph + "\n";
   }
   text += "\n| option | meaning |\n|---|---|\n";
-  for (const Option* o : all_options(own, common)) {
-    std::string name = spelled(*o);
-    name.erase(0, name.find_first_not_of(' '));
-    text += format("| `{}` | {} |\n", name, described(*o));
+  for (const PageOption& o : page.options) {
+    text += format("| `{}` | {} |\n", o.spelled, o.meaning);
   }
   text += "\nExamples:\n\n";
-  for (const Example& example : own.examples()) {
+  for (const Example& example : page.examples) {
     text += format("- `{}`: {}\n", example.command, example.does);
+  }
+  return text;
+}
+
+std::string markdown_overview() {
+  std::string text = "<!-- Made from the table of commands; a test compares. -->\n# Commands\n";
+  for (const Heading& heading : kHeadings) {
+    text += format("\n## {}\n\n| command | |\n|---|---|\n", heading.title);
+    for (const Entry& entry : commands()) {
+      if (entry.group == heading.group) {
+        text += format("| [`slipway {}`](commands/{}.md) | {} |\n", entry.name, entry.name, entry.summary);
+      }
+    }
   }
   return text;
 }

@@ -258,26 +258,43 @@ std::string placeholder_of(const Flag& flag) {
 
 }  // namespace
 
+std::vector<FlagHelp> flag_help() {
+  std::vector<FlagHelp> all;
+  for (const Flag& flag : flags()) {
+    all.push_back(
+        {flag.heading, format("--{}{}", flag.name, placeholder_of(flag)), std::string(flag.help) + default_of(flag)});
+  }
+  return all;
+}
+
+std::vector<std::string_view> flags_without_effect() {
+  std::vector<std::string_view> names;
+  for (const Ignored& known : kWithoutEffect) {
+    names.push_back(known.name);
+  }
+  return names;
+}
+
 std::string help_text() {
   std::string text =
       "Serves TensorFlow SavedModels over REST and gRPC: TensorFlow Serving's interfaces and the Open Inference\n"
       "Protocol v2. Values behind a flag follow `=` or a blank; [in brackets] stand defaults.\n\n"
       "Usage: slipway-serve --model_base_path=PATH --rest_api_port=8501 [--FLAG=VALUE]...\n";
-  for (const Flag& flag : flags()) {
+  for (const FlagHelp& flag : flag_help()) {
     if (!flag.heading.empty()) {
       text += format("\n{}:\n", flag.heading);
     }
-    text += format("  --{}{}\n        {}{}\n", flag.name, placeholder_of(flag), flag.help, default_of(flag));
+    text += format("  {}\n        {}\n", flag.spelled, flag.meaning);
   }
   text += "\nTaken from tensorflow_model_server without effect here:\n ";
   std::size_t column = 1;
-  for (const Ignored& known : kWithoutEffect) {
-    const std::size_t size = known.name.size() + 3;
+  for (const std::string_view name : flags_without_effect()) {
+    const std::size_t size = name.size() + 3;
     if (column + size > 100) {
       text += "\n ";
       column = 1;
     }
-    text += format(" --{}", known.name);
+    text += format(" --{}", name);
     column += size;
   }
   text +=

@@ -60,6 +60,16 @@ struct Options {
 /// SLIPWAY_TENSORFLOW. @throws Error Usage: an unknown flag, with the nearest known one; a malformed value
 Options read_options(const std::vector<std::string>& arguments);
 
+/// A flag as help and manual show it.
+struct FlagHelp {
+  std::string_view heading;  ///< of the flags from this one on; empty: as before
+  std::string spelled;       ///< "--port=N"
+  std::string meaning;       ///< with its default in brackets
+};
+std::vector<FlagHelp> flag_help();
+/// Names of tensorflow_model_server's flags that are taken and change nothing.
+std::vector<std::string_view> flags_without_effect();
+
 /// What --help prints.
 std::string help_text();
 
