@@ -5,8 +5,10 @@ with tritonclient and kserve, whose protobuf is newer than TensorFlow's; FOLDER/
 there, with the numbers that it computes. Exit status 77 (skip) when no interpreter or no package can be had.
 """
 
+import concurrent.futures
 import os
 import pathlib
+import pwd
 import shutil
 import subprocess
 import sys
@@ -20,12 +22,28 @@ ENVIRONMENTS = {
 }
 
 
+def places(version):
+    """Where a Python of this version may be: on the path, or one of pyenv's, whichever home that lies in."""
+    name = "python" + version
+    for folder in [*os.environ.get("PATH", "").split(os.pathsep), "/usr/local/bin"]:
+        yield pathlib.Path(folder or ".") / name
+    roots = [os.environ.get("PYENV_ROOT"), pathlib.Path.home() / ".pyenv", pathlib.Path(pwd.getpwuid(os.getuid()).pw_dir) / ".pyenv"]
+    for root in filter(None, roots):
+        yield from sorted(pathlib.Path(root).glob(f"versions/{version}.*/bin/{name}"), reverse=True)
+
+
+def runs(python, version):
+    """Whether it starts, is of this version and can make an environment: a shim of pyenv, or Debian's without python3-venv, cannot."""
+    try:
+        said = subprocess.run([str(python), "-c", "import ensurepip, sys, venv; print('%d.%d' % sys.version_info[:2])"], text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return said.returncode == 0 and said.stdout.strip() == version
+
+
 def interpreter(version):
-    """A Python of this version: on the path, or of pyenv."""
-    places = [shutil.which("python" + version)]
-    places += sorted(pathlib.Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
-    places += sorted(pathlib.Path("/usr/local/bin").glob("python" + version))
-    return next((str(place) for place in places if place), None)
+    return next((str(place) for place in places(version) if runs(place, version)), None)
 
 
 def make(folder, versions, installs):
@@ -35,12 +53,12 @@ def make(folder, versions, installs):
         return ""
     base = next(filter(None, map(interpreter, versions)), None)
     if not base:
-        return f"no Python {' or '.join(versions)} on this machine"
+        return f"no Python {' or '.join(versions)} that runs on this machine"
     shutil.rmtree(folder, ignore_errors=True)
     ran = subprocess.run([base, "-m", "venv", str(folder)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for words in installs:
         if ran.returncode == 0:
-            ran = subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *words], text=True,
+            ran = subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check", *words], text=True,
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if ran.returncode != 0:
         return f"the environment `{folder.name}` cannot be made: {ran.stdout.strip()[-400:]}"
@@ -57,15 +75,22 @@ def make_models(folder):
     return "" if ran.returncode == 0 else f"TensorFlow did not make the models: {ran.stdout[-2000:]}"
 
 
+def make_oracle(folder):
+    """What is missing, then whether TensorFlow failed."""
+    missing = make(folder / "tensorflow", *ENVIRONMENTS["tensorflow"])
+    return missing, "" if missing else make_models(folder)
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [text for text in (make(folder / name, *how) for name, how in ENVIRONMENTS.items()) if text]
-    if (folder / "tensorflow/complete").exists():
-        failed = make_models(folder)
-        if failed:
-            print(failed)
-            return 1
+    with concurrent.futures.ThreadPoolExecutor() as pool:  # both wait for downloads most of the time
+        oip = pool.submit(make, folder / "oip", *ENVIRONMENTS["oip"])
+        missing, failed = make_oracle(folder)
+        missing = [text for text in (missing, oip.result()) if text]
+    if failed:
+        print(failed)
+        return 1
     if missing:
         print("skipped: " + "; ".join(missing))
         return 77
