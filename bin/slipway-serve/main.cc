@@ -53,8 +53,8 @@ void pin_onednn(slip::serving::Log& log) {
 
 /// Few heaps for many threads: each keeps what its own threads once needed, and a version's memory is spread over all.
 void share_heaps() {
-  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
-  ::mallopt(M_ARENA_MAX, static_cast<int>(2 * cores));
+  const unsigned cores = std::thread::hardware_concurrency();
+  ::mallopt(M_ARENA_MAX, static_cast<int>(std::max(1u, cores / 2)));
 }
 
 int serve(Options options) {

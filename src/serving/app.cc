@@ -1,5 +1,7 @@
 #include "serving/app.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <thread>
 
@@ -121,8 +123,9 @@ struct App::Parts {
       : options(std::move(given)),
         log(to),
         credentials(options),
-        manager(load_tensorflow(options.tensorflow), lifecycle(options), log, warmup(options),
-                [this](const LoadReport& report) { note_load(metrics, report); }),
+        manager(load_tensorflow(options.tensorflow), lifecycle(options), log,
+                {warmup(options), [this](const LoadReport& report) { note_load(metrics, report); },
+                 [this](const std::filesystem::path& folder) { metrics.forget("model_path", folder.string()); }}),
         executor(make_executor(options, metrics)),
         rest(rest_options(options), credentials, manager, *executor, metrics, log),
         handler(rest.handler()),
@@ -150,10 +153,14 @@ struct App::Parts {
   Clock::time_point next_config_look = Clock::time_point::max();
   Clock::time_point next_credentials_look = Clock::now();
   std::string config_text;
+  std::uint64_t seen_events = 0;
+  Clock::time_point quiet_since = Clock::now();
+  bool trimmed = false;
 
   void open_ports();
   void look_at_config();
   void look_at_credentials();
+  void give_memory_back();
   int drain();
 };
 
@@ -220,6 +227,21 @@ void App::Parts::look_at_credentials() {
   }
 }
 
+/// Once nobody has asked for anything for a while, what requests have needed goes back to the system: the allocator
+/// keeps it otherwise. Not before, because it costs those who wait.
+void App::Parts::give_memory_back() {
+  constexpr auto kQuiet = std::chrono::seconds(2);
+  const std::uint64_t events = rest_server.events() + grpc_server.events();
+  if (events != seen_events) {
+    seen_events = events;
+    quiet_since = Clock::now();
+    trimmed = false;
+  } else if (!trimmed && Clock::now() - quiet_since >= kQuiet) {
+    ::malloc_trim(0);
+    trimmed = true;
+  }
+}
+
 App::App(Options options, Log& log) {
   auto configs = read_models(options);
   parts_ = std::make_unique<Parts>(std::move(options), log);
@@ -265,6 +287,7 @@ int App::run(const std::function<bool()>& stop) {
     }
     parts.look_at_config();
     parts.look_at_credentials();
+    parts.give_memory_back();
     parts.grpc.tell_watchers();
   }
   return parts.drain();

@@ -40,6 +40,9 @@ std::map<std::int64_t, fs::path> find_versions(const fs::path& base) {
 
 namespace {
 
+/// Versions without a folder that still answer for their status; a server that lives for years meets many.
+constexpr int kRemembered = 8;
+
 std::map<std::int64_t, fs::path> wanted_versions(const ModelConfig& config) {
   auto found = find_versions(config.base_path);
   if (config.policy.kind == VersionPolicy::Kind::Latest) {
@@ -61,8 +64,8 @@ std::string describe(const ModelSpec& spec) {
 
 }  // namespace
 
-Manager::Manager(const TfApi& api, LifecycleSettings settings, Log& log, Warmup warmup, OnLoad on_load)
-    : api_(api), settings_(std::move(settings)), log_(log), warmup_(std::move(warmup)), on_load_(std::move(on_load)) {}
+Manager::Manager(const TfApi& api, LifecycleSettings settings, Log& log, LifecycleHooks hooks)
+    : api_(api), settings_(std::move(settings)), log_(log), hooks_(std::move(hooks)) {}
 
 Manager::~Manager() { stop(); }
 
@@ -94,6 +97,7 @@ Result<void> Manager::configure(std::vector<ModelConfig> configs) {
     const bool kept = std::ranges::any_of(configs, [&](const ModelConfig& c) { return c.name == name; });
     if (!kept) {
       for (auto& [number, version] : entry.versions) {
+        forgotten_.push_back(version.folder);
         retire(name, version);
       }
     }
@@ -160,6 +164,7 @@ void Manager::work() {
 
 void Manager::poll_once() {
   const std::lock_guard one(polling_);
+  tell_forgotten();
   for (const ModelConfig& config : configs()) {
     scan(config);
   }
@@ -195,6 +200,7 @@ void Manager::scan(const ModelConfig& config) {
     }
   }
   drop_unwanted(config.name, wanted);
+  forget_ended(config.name, wanted);
 }
 
 LoadReport Manager::load_and_warm(Servable& servable, const fs::path& folder) {
@@ -211,12 +217,15 @@ LoadReport Manager::load_and_warm(Servable& servable, const fs::path& folder) {
   }
   report.loaded = true;
   servable.model = std::move(*model);
-  if (warmup_) {
+  if (hooks_.warmup) {
     start = Clock::now();
-    if (auto warmed = warmup_(servable, folder); !warmed) {
+    const auto warmed = hooks_.warmup(servable, folder);
+    if (!warmed) {
       report.failure = warmed.error();
     }
-    report.warmup = since(start);
+    if (!warmed || *warmed > 0) {
+      report.warmup = since(start);
+    }
   }
   return report;
 }
@@ -228,8 +237,8 @@ void Manager::load(const ModelConfig& config, std::int64_t number, const fs::pat
   servable->version = number;
   const LoadReport report = load_and_warm(*servable, folder);
   const Failure& failure = report.failure;
-  if (on_load_) {
-    on_load_(report);
+  if (hooks_.loaded) {
+    hooks_.loaded(report);
   }
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count();
   if (failure.code == Code::Ok) {
@@ -253,7 +262,7 @@ void Manager::load(const ModelConfig& config, std::int64_t number, const fs::pat
 }
 
 /// Versions that the policy no longer wants go, once at least one that it wants is there to take over.
-void Manager::drop_unwanted(const std::string& name, const std::map<std::int64_t, fs::path>& wanted) {
+void Manager::drop_unwanted(const std::string& name, const Wanted& wanted) {
   const std::lock_guard lock(mutex_);
   const auto entry = models_.find(name);
   if (entry == models_.end()) {
@@ -267,6 +276,35 @@ void Manager::drop_unwanted(const std::string& name, const std::map<std::int64_t
     if (!wanted.contains(number) && covered) {
       retire(name, version);
     }
+  }
+}
+
+/// Of the versions that ended and have no folder any more, the newest few are kept.
+void Manager::forget_ended(const std::string& name, const Wanted& wanted) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = models_.find(name);
+  if (entry == models_.end()) {
+    return;
+  }
+  int kept = 0;
+  std::erase_if(entry->second.versions, [&](const auto& item) {  // newest first
+    const auto& [number, version] = item;
+    const bool old = version.status.state == VersionState::End && !wanted.contains(number) && ++kept > kRemembered;
+    if (old) {
+      forgotten_.push_back(version.folder);
+    }
+    return old;
+  });
+}
+
+void Manager::tell_forgotten() {
+  std::vector<fs::path> folders;
+  {
+    const std::lock_guard lock(mutex_);
+    folders.swap(forgotten_);
+  }
+  if (hooks_.forgotten) {
+    std::ranges::for_each(folders, hooks_.forgotten);
   }
 }
 

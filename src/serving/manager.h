@@ -67,8 +67,8 @@ struct LifecycleSettings {
   bool labels_for_unavailable = false;  ///< a label may name a version that is not available yet
 };
 
-/// Runs before a new version becomes available; a failure fails its load.
-using Warmup = std::function<Result<void>(const Servable&, const std::filesystem::path& folder)>;
+/// Runs before a new version becomes available; a failure fails its load. @return how many requests it ran
+using Warmup = std::function<Result<std::size_t>(const Servable&, const std::filesystem::path& folder)>;
 
 /// What became of one attempt to load a version.
 struct LoadReport {
@@ -76,9 +76,16 @@ struct LoadReport {
   bool loaded = false;  ///< by TensorFlow; its warm-up may have failed all the same
   Failure failure{Code::Ok, ""};
   std::chrono::microseconds load{0};
-  std::chrono::microseconds warmup{0};
+  std::chrono::microseconds warmup{0};  ///< 0: there was nothing to run
 };
-using OnLoad = std::function<void(const LoadReport&)>;
+
+/// What the manager tells others, on its own thread; each may be empty.
+struct LifecycleHooks {
+  Warmup warmup;
+  std::function<void(const LoadReport&)> loaded;
+  /// A version that ended long ago is no longer remembered, and nobody needs to know of its folder.
+  std::function<void(const std::filesystem::path& folder)> forgotten;
+};
 
 /// Loads, switches and drops versions as folders come and go, on one thread of its own.
 ///
@@ -86,7 +93,7 @@ using OnLoad = std::function<void(const LoadReport&)>;
 /// service. A version's memory is given back once its last request has ended. find() never waits for a load.
 class Manager {
  public:
-  Manager(const TfApi& api, LifecycleSettings settings, Log& log, Warmup warmup = {}, OnLoad on_load = {});
+  Manager(const TfApi& api, LifecycleSettings settings, Log& log, LifecycleHooks hooks = {});
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
   ~Manager();
@@ -131,7 +138,10 @@ class Manager {
   void scan(const ModelConfig& config);
   void load(const ModelConfig& config, std::int64_t version, const std::filesystem::path& folder);
   LoadReport load_and_warm(Servable& servable, const std::filesystem::path& folder);
-  void drop_unwanted(const std::string& name, const std::map<std::int64_t, std::filesystem::path>& wanted);
+  using Wanted = std::map<std::int64_t, std::filesystem::path>;
+  void drop_unwanted(const std::string& name, const Wanted& wanted);
+  void forget_ended(const std::string& name, const Wanted& wanted);
+  void tell_forgotten();
   void retire(const std::string& name, Version& version);
   void free_retired();
   Result<void> check_labels(const std::vector<ModelConfig>& configs) const;
@@ -140,13 +150,13 @@ class Manager {
   const TfApi& api_;
   const LifecycleSettings settings_;
   Log& log_;
-  Warmup warmup_;
-  OnLoad on_load_;
+  LifecycleHooks hooks_;
   mutable std::mutex mutex_;
   mutable std::condition_variable changed_;
   std::map<std::string, Entry> models_;
   std::vector<Retired> retired_;
-  std::mutex polling_;  ///< one poll_once() at a time
+  std::vector<std::filesystem::path> forgotten_;  ///< folders to tell of at the next look
+  std::mutex polling_;                            ///< one poll_once() at a time
   std::thread thread_;
   bool ending_ = false;
   bool look_now_ = false;

@@ -64,7 +64,7 @@ Metrics::Metrics() {
 template <class T, class Make>
 T& Metrics::find(std::map<std::string, Family<T>, std::less<>>& families, std::string_view name, const Labels& labels,
                  Make&& make) {
-  const std::string key = label_text(labels);
+  std::string key = label_text(labels);
   {
     const std::shared_lock lock(mutex_);
     const auto family = families.find(name);
@@ -76,7 +76,11 @@ T& Metrics::find(std::map<std::string, Family<T>, std::less<>>& families, std::s
     }
   }
   const std::unique_lock lock(mutex_);
-  auto& slot = families[std::string(name)][key];
+  auto& family = families[std::string(name)];
+  if (family.size() >= kMostSeries && !family.contains(key)) {
+    key = label_text({{"overflow", "true"}});
+  }
+  auto& slot = family[key];
   if (!slot) {
     slot = make();
   }
@@ -99,6 +103,21 @@ Histogram& Metrics::histogram(std::string_view name, const Labels& labels, doubl
 void Metrics::gauge(std::string name, std::function<double()> value) {
   const std::unique_lock lock(mutex_);
   gauges_.emplace_back(std::move(name), std::move(value));
+}
+
+void Metrics::forget(std::string_view label, std::string_view value) {
+  const std::string wanted = label_text({{label, value}});
+  const std::unique_lock lock(mutex_);
+  const auto erase_from = [&](auto& families) {
+    for (auto& [name, family] : families) {
+      std::erase_if(family, [&](const auto& series) {
+        // A quote inside a value is escaped, so that only a whole label ends and begins like this.
+        return ("," + series.first + ",").find("," + wanted + ",") != std::string::npos;
+      });
+    }
+  };
+  erase_from(counters_);
+  erase_from(histograms_);
 }
 
 std::string Metrics::text() const {

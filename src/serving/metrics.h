@@ -37,7 +37,8 @@ class Metrics {
   using Labels = std::vector<std::pair<std::string_view, std::string_view>>;
 
   Metrics();
-  /// The counter with these labels, made at its first use; valid as long as this object.
+  /// The counter with these labels, made at its first use; valid until they are forgotten. Beyond kMostSeries of one
+  /// name, whatever the labels, it is the one with `overflow="true"`: clients choose some of the labels.
   std::atomic<std::uint64_t>& counter(std::string_view name, const Labels& labels);
   /// A histogram of microseconds, bounds 10·1.8^i.
   Histogram& latency(std::string_view name, const Labels& labels);
@@ -46,6 +47,10 @@ class Metrics {
   /// A value asked for whenever metrics are read.
   void gauge(std::string name, std::function<double()> value);
   [[nodiscard]] std::string text() const;
+  /// Removes what has this label. No other thread may be about to change one of them.
+  void forget(std::string_view label, std::string_view value);
+
+  static constexpr std::size_t kMostSeries = 2000;
 
  private:
   template <class T>

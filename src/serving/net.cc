@@ -226,6 +226,7 @@ void Server::handle(std::uint64_t id) {
     if (found == connections_.end()) {
       return;
     }
+    ++events_;
     connection = found->second;
   }
   connection->on_ready();
@@ -293,6 +294,11 @@ void Server::remove(Connection& connection) {
 std::size_t Server::connection_count() const {
   const std::lock_guard lock(mutex_);
   return connections_.size();
+}
+
+std::uint64_t Server::events() const {
+  const std::lock_guard lock(mutex_);
+  return events_;
 }
 
 void Server::watch() {

@@ -96,6 +96,8 @@ class Server {
 
   [[nodiscard]] bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::size_t connection_count() const;
+  /// How often a connection had something to do; unchanged while nobody asks for anything.
+  [[nodiscard]] std::uint64_t events() const;
 
  private:
   friend class Connection;
@@ -128,6 +130,7 @@ class Server {
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::deque<std::function<void()>> tasks_;
   std::uint64_t next_id_;
+  std::uint64_t events_ = 0;
 };
 
 }  // namespace slip::serving

@@ -127,10 +127,11 @@ Result<std::vector<std::string_view>> read_tf_records(std::string_view bytes) {
   return records;
 }
 
-Result<void> warm_up(const Servable& servable, const std::filesystem::path& folder, std::int64_t iterations) try {
+Result<std::size_t> warm_up(const Servable& servable, const std::filesystem::path& folder,
+                            std::int64_t iterations) try {
   const auto text = os::read_file_if_any(folder / "assets.extra/tf_serving_warmup_requests");
   if (!text) {
-    return {};
+    return std::size_t{0};
   }
   const auto records = read_tf_records(*text);
   if (!records) {
@@ -146,7 +147,7 @@ Result<void> warm_up(const Servable& servable, const std::filesystem::path& fold
       }
     }
   }
-  return {};
+  return records->size();
 } catch (const Error& error) {
   return fail(Code::Unknown, "warm-up: " + error.joined());
 }

@@ -10,9 +10,10 @@ namespace slip::serving {
 
 /// Runs the requests that lie beside a version, so that its first client does not wait for TensorFlow's preparations.
 /// No file: nothing to do. @param folder  of the version  @param iterations  how often each request runs
+/// @return how many requests the file holds
 /// @source TensorFlow Serving 2.9, saved_model_warmup.cc: assets.extra/tf_serving_warmup_requests, TFRecords of
 ///         PredictionLog, at most 1000
-Result<void> warm_up(const Servable& servable, const std::filesystem::path& folder, std::int64_t iterations);
+Result<std::size_t> warm_up(const Servable& servable, const std::filesystem::path& folder, std::int64_t iterations);
 
 /// The records of a TFRecord file, views into `bytes`; every checksum is verified.
 /// @source tensorflow/core/lib/io/record_writer.h
