@@ -24,7 +24,7 @@ def bars(title, note, panels):
 
     @param panels  (title, unit, [(name, value, ours)])
     """
-    parts, y = [], 62
+    parts, y = [], 62 if panels[0][0] else 46
     for panel, unit, rows in panels:
         parts.append(f'<text class="panel" x="16" y="{y}">{html.escape(panel)}</text>')
         largest = max(value for _, value, _ in rows)

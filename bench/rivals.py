@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build and push of examples/tf29 beside docker with pip, docker with uv and buildah with uv, in one run.
 
-    bench/rivals.py SLIPWAY --downloads STORE [--work DIR] [--skip NAME]... [--json FILE]
+    bench/rivals.py SLIPWAY --downloads STORE [--example DIR] [--work DIR] [--skip NAME]... [--json FILE]
 
 Needs root, docker.io (20.10 or newer, with BuildKit), buildah, skopeo and docker-registry; what is missing is left out and named. All
 tools get the same wheels, from STORE, over loopback: the rivals from a package index of our own, slipway as its downloads. All push to
@@ -23,6 +23,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -166,7 +167,7 @@ class Slipway:
         self.bench = bench
         self.env = dict(os.environ, SLIPWAY_STORE=str(bench.work / "cold"), SLIPWAY_STATE=str(bench.work / "state"), HOME=str(bench.work / "home"), NO_COLOR="1")
         self.project = bench.work / "project"
-        shutil.copytree(EXAMPLE, self.project, ignore=shutil.ignore_patterns("output"))
+        shutil.copytree(bench.example, self.project, ignore=shutil.ignore_patterns("output"))
         blobs = bench.work / "cold/blobs/sha256"
         blobs.mkdir(parents=True)
         lock = (self.project / "slipway.lock").read_text()
@@ -193,7 +194,7 @@ class Slipway:
 
     def step(self):
         target = f"{self.bench.registry.host}/slipway/tf29:1"
-        return self.bench.group.measure([self.bench.slipway, "build"], [self.bench.slipway, "push", "tf29-dev", target], cwd=self.project, env=self.env)
+        return self.bench.group.measure([self.bench.slipway, "build"], [self.bench.slipway, "push", self.bench.image, target], cwd=self.project, env=self.env)
 
     def end(self):
         pass
@@ -209,7 +210,7 @@ class Rival:
         self.folder = bench.work / f"{self.tool}-{installer}"
         self.folder.mkdir()
         for name in ("scripts", "notebooks"):
-            shutil.copytree(EXAMPLE / name, self.folder / name)
+            shutil.copytree(bench.example / name, self.folder / name)
         self.requirements(bench.pins)
         install = (PIP if installer == "pip" else UV).format(index=bench.index.url)
         mount = "" if installer == "pip" else "--mount=type=cache,target=/uv-cache "
@@ -311,10 +312,11 @@ STEPS = {"cold": None, "one requirement changed": "change_requirement", "one scr
 class Bench:
     def __init__(self, arguments, work):
         self.slipway, self.work = str(pathlib.Path(arguments.slipway).resolve()), work
-        self.downloads = arguments.downloads.resolve()
+        self.downloads, self.example = arguments.downloads.resolve(), arguments.example.resolve()
         (work / "home").mkdir()
         self.group = Group(f"slipway-bench-{os.getpid()}")
-        lock = tomllib.loads((EXAMPLE / "slipway.lock").read_text())
+        self.image = (self.example / "slipway.yaml").read_text().split("name:")[1].split()[0]
+        lock = tomllib.loads((self.example / "slipway.lock").read_text())
         self.pins = [(wheel["name"], wheel["version"]) for wheel in lock["wheel"]]
         self.uv = next(tool["version"] for tool in lock["tool"] if tool["name"] == "uv")
         self.wheels = wheels_of(lock, self.downloads)
@@ -331,13 +333,13 @@ class Bench:
         env = dict(os.environ, SLIPWAY_STORE=str(self.downloads), SLIPWAY_STATE=str(self.work / "state"), HOME=str(self.work / "home"))
         folder = self.work / "base"
         folder.mkdir()
-        apt = next(line.split(":", 1)[1].strip() for line in (EXAMPLE / "slipway.yaml").read_text().splitlines() if line.startswith("apt:"))
+        apt = next(line.split(":", 1)[1].strip() for line in (self.example / "slipway.yaml").read_text().splitlines() if line.startswith("apt:"))
         (folder / "slipway.yaml").write_text(BASE_SPEC.format(uv=self.uv, apt=apt))
         checked(self.slipway, "lock", cwd=folder, env=env)
         self.base = self.work / "base.tar"
         checked(self.slipway, "build", "--output", f"docker-archive:{self.base}", cwd=folder, env=env)
         changed = self.work / "changed"
-        shutil.copytree(EXAMPLE, changed, ignore=shutil.ignore_patterns("output"))
+        shutil.copytree(self.example, changed, ignore=shutil.ignore_patterns("output"))
         spec = changed / "slipway.yaml"
         spec.write_text(spec.read_text().replace(f"{CHANGED[0]}=={CHANGED[1]}", f"{CHANGED[0]}=={CHANGED[2]}"))
         checked(self.slipway, "lock", cwd=changed, env=env)
@@ -387,12 +389,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("slipway")
     parser.add_argument("--downloads", type=pathlib.Path, required=True, help="a store that has built examples/tf29")
+    parser.add_argument("--example", type=pathlib.Path, default=EXAMPLE, help="a project that pins seaborn, which is what changes")
     parser.add_argument("--work", help="where to work (some 30 GB); default: a temporary folder")
     parser.add_argument("--skip", action="append", default=[], choices=list(TOOLS))
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("error: dockerd and control groups need root")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends with us
     with tempfile.TemporaryDirectory(prefix="slipway-bench-", dir=arguments.work, ignore_cleanup_errors=True) as folder:
         bench = Bench(arguments, pathlib.Path(folder))
         try:
