@@ -159,7 +159,7 @@ def losses(results):
 def page(results):
     lines = ["# Benchmarks", "", "<!-- Made by bench/report.py from bench/results; a test compares. -->", "",
              "`make bench` runs all of this on the machine it is called on (root, Debian 12, 40 GB of disk, about half an hour on two cores) and rewrites this page. Each chapter",
-             "names its script and its machine; results as numbers lie in [bench/results](../bench/results).", ""]
+             "names its script and its machine; the results as numbers lie in bench/results.", ""]
     lost = losses(results)
     if lost:
         lines += ["## Where another is better", "", *(f"- {text}" for text in lost), ""]
