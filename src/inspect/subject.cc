@@ -47,16 +47,6 @@ namespace {
 
 constexpr std::string_view kCreatedBy = "slipway ";
 
-/// The layout of "oci:…" and its kin; nullopt when the text is no such thing.
-std::optional<oci::Output> as_output(const std::string& text) {
-  for (const char* prefix : {"oci:", "oci-archive:", "docker-archive:"}) {
-    if (text.starts_with(prefix)) {
-      return oci::Output::parse(text);
-    }
-  }
-  return std::nullopt;
-}
-
 Digest find_in_store(const std::string& text, const store::Store& store) {
   const oci::Reference reference = oci::Reference::parse(text);
   if (reference.digest) {
@@ -114,6 +104,15 @@ class HashSource final : public Source {
 
 }  // namespace
 
+std::optional<oci::Output> as_file(const std::string& text) {
+  for (const char* prefix : {"oci:", "oci-archive:", "docker-archive:"}) {
+    if (text.starts_with(prefix)) {
+      return oci::Output::parse(text);
+    }
+  }
+  return std::nullopt;
+}
+
 void read_tar(Source& compressed, const std::string& name, const Subject::Each& each) {
   const std::unique_ptr<Source> plain = codec::open_compressed(compressed, name);
   codec::TarReader reader(*plain);
@@ -154,7 +153,7 @@ Subject Subject::open(const std::string& text, lock::Context& context) {
   auto state = std::make_unique<State>(context);
   State& s = *state;
   s.name = text;
-  if (const auto place = as_output(text)) {
+  if (const auto place = as_file(text)) {
     if (place->kind == oci::Output::Kind::Layout) {
       s.layout = oci::Layout::open(place->path);
     } else {

@@ -10,12 +10,16 @@
 #include "core/bytes.h"
 #include "lock/context.h"
 #include "lock/lock.h"
+#include "oci/layout.h"
 #include "oci/types.h"
 #include "spec/spec.h"
 
 namespace slip::inspect {
 
 class Rebuild;
+
+/// The layout of "oci:DIR[:TAG]" and its kin; nullopt when the text is no such thing.
+std::optional<oci::Output> as_file(const std::string& text);
 
 /// An image that is looked at, wherever it lies, whoever made it.
 class Subject {

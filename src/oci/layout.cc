@@ -18,7 +18,7 @@ namespace slip::oci {
 namespace {
 
 constexpr std::string_view kMarker = R"({"imageLayoutVersion":"1.0.0"})";
-const std::string kEmptyConfig = "{}";
+const std::string kEmptyConfig(media::kEmptyBytes);
 
 fs::path folder_of(const fs::path& path) {
   const fs::path parent = fs::absolute(path).lexically_normal().parent_path();

@@ -13,6 +13,7 @@ inline constexpr std::string_view kLayer = "application/vnd.oci.image.layer.v1.t
 inline constexpr std::string_view kLayerGzip = "application/vnd.oci.image.layer.v1.tar+gzip";
 inline constexpr std::string_view kLayerZstd = "application/vnd.oci.image.layer.v1.tar+zstd";
 inline constexpr std::string_view kEmpty = "application/vnd.oci.empty.v1+json";
+inline constexpr std::string_view kEmptyBytes = "{}";  ///< what every blob of type kEmpty holds
 
 inline constexpr std::string_view kDockerManifest = "application/vnd.docker.distribution.manifest.v2+json";
 inline constexpr std::string_view kDockerIndex = "application/vnd.docker.distribution.manifest.list.v2+json";

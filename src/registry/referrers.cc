@@ -4,6 +4,7 @@
 
 #include "codec/sha256.h"
 #include "core/error.h"
+#include "oci/layout.h"
 #include "oci/media_types.h"
 #include "registry/pull.h"
 #include "registry/push.h"
@@ -61,6 +62,14 @@ void add_to_fallback(Remote& remote, const std::string& repository, const Digest
 
 }  // namespace
 
+oci::Descriptor descriptor_of(std::string_view type, const std::string& bytes) {
+  oci::Descriptor descriptor;
+  descriptor.media_type = std::string(type);
+  descriptor.digest = codec::sha256(bytes);
+  descriptor.size = bytes.size();
+  return descriptor;
+}
+
 std::vector<oci::Descriptor> list_referrers(Remote& remote, const std::string& repository, const Digest& subject) {
   std::vector<oci::Descriptor> found;
   Ask ask;
@@ -116,6 +125,45 @@ void push_referrer(Remote& remote, const std::string& repository, const oci::Man
   if (field(answer, "oci-subject").empty()) {
     add_to_fallback(remote, repository, manifest.subject->digest, entry);
   }
+}
+
+std::size_t attach(Remote& remote, const std::string& repository, const oci::Descriptor& image,
+                   const std::vector<Document>& documents) {
+  const std::vector<oci::Descriptor> there = list_referrers(remote, repository, image.digest);
+  std::size_t added = 0;
+  for (const Document& document : documents) {
+    oci::LayerSource layer;
+    layer.descriptor = descriptor_of(document.type, document.text);
+    const std::string manifest = oci::make_attachment(image, document.type, {layer}).manifest;
+    const Digest digest = codec::sha256(manifest);
+    if (std::ranges::any_of(there, [&](const oci::Descriptor& d) { return d.digest == digest; })) {
+      continue;
+    }
+    push_referrer(remote, repository, oci::parse_manifest(manifest),
+                  {document.text, std::string(oci::media::kEmptyBytes)});
+    ++added;
+  }
+  return added;
+}
+
+std::vector<std::string> attached(Remote& remote, const std::string& repository, const Digest& image,
+                                  const std::string& type) {
+  std::vector<std::string> found;
+  for (const oci::Descriptor& entry : list_referrers(remote, repository, image)) {
+    if (!oci::media::is_manifest(entry.media_type)) {
+      continue;
+    }
+    const auto fetched = fetch_manifest(remote, repository, entry.digest.text());
+    if (!fetched) {
+      continue;  // a listing may name what was deleted
+    }
+    const oci::Manifest manifest = oci::parse_manifest(fetched->bytes);
+    const bool about = manifest.subject && manifest.subject->digest == image;
+    if (about && manifest.artifact_type == type && manifest.layers.size() == 1) {
+      found.push_back(fetch_blob(remote, repository, manifest.layers.front()));
+    }
+  }
+  return found;
 }
 
 }  // namespace slip::registry

@@ -20,14 +20,6 @@ constexpr std::size_t kMostSignatures = 100;
 
 std::string signature_tag(const Digest& image) { return "sha256-" + image.hex() + ".sig"; }
 
-oci::Descriptor descriptor_of(std::string_view type, const std::string& bytes) {
-  oci::Descriptor descriptor;
-  descriptor.media_type = std::string(type);
-  descriptor.digest = codec::sha256(bytes);
-  descriptor.size = bytes.size();
-  return descriptor;
-}
-
 /// One signature that was found, before anybody believes it.
 struct Candidate {
   std::string payload;

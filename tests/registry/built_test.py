@@ -4,8 +4,12 @@ import json
 import os
 import pathlib
 import subprocess
+import urllib.request
 
-from registries import Cutter, RegistryCase, main
+from registries import Cutter, RegistryCase, cosign, main
+from scripted import Scripted
+
+TYPES = {"spdx": "application/spdx+json", "cyclonedx": "application/vnd.cyclonedx+json", "slsa": "application/vnd.in-toto+json"}
 
 SPEC = """\
 name: small
@@ -72,6 +76,72 @@ class Built(RegistryCase):
         self.assertGreaterEqual(cutter.cuts, 2)
         self.assertEqual(self.slip("pull", f"{cutter.host}/team/small:1", "--json", env=self.other_store()).json()["digest"],
                          pushed["digest"])
+
+    def get(self, host, path):
+        with urllib.request.urlopen(f"http://{host}/v2/team/small/{path}") as answer:
+            return answer.read()
+
+    def attached(self, host, listing):
+        """{artifact type: document}, read as the specification says, without any of our programs."""
+        found = {}
+        for entry in json.loads(self.get(host, listing))["manifests"]:
+            manifest = json.loads(self.get(host, "manifests/" + entry["digest"]))
+            self.assertEqual(manifest["subject"]["digest"], self.made["digest"])
+            self.assertEqual(manifest["artifactType"], entry["artifactType"])
+            self.assertNotIn(entry["artifactType"], found)
+            found[entry["artifactType"]] = self.get(host, "blobs/" + manifest["layers"][0]["digest"]).decode()
+        return found
+
+    def test_documents_are_attached(self):
+        """SBOMs and provenance, under the fallback tag; another push adds none, and none are there unless wanted."""
+        self.slip("push", "--no-sbom", self.tag, f"{self.server.host}/team/bare:1")
+        self.assertFalse([path for _, path, _ in self.server.requests() if "referrers" in path])
+        pushed = self.push()
+        self.assertEqual(pushed["attached"], 3)
+        tag = "manifests/" + self.made["digest"].replace(":", "-")
+        found = self.attached(self.server.host, tag)
+        self.assertEqual(set(found), set(TYPES.values()))
+        name = f"{self.server.host}/team/small:1"
+        env = self.other_store()
+        for kind, media in TYPES.items():
+            made = self.slip("sbom", "--format", kind, self.tag).out
+            self.assertEqual(made, found[media] + "\n")
+            self.assertEqual(self.slip("sbom", "--format", kind, name, env=env).out, made)  # not pulled: from the registry
+        self.assertEqual(json.loads(found[TYPES["slsa"]])["subject"][0]["digest"]["sha256"], self.made["digest"].split(":")[1])
+        self.assertEqual(self.push()["attached"], 0)
+        self.slip("push", "--builder", "https://ci.example/1", self.tag, name)
+        self.assertEqual(len(json.loads(self.get(self.server.host, tag))["manifests"]), 4)
+        self.slip("sbom", "--attached", f"{self.server.host}/team/bare:1", status=1)
+
+    def test_documents_are_found_by_cosign(self):
+        self.push()
+        done = subprocess.run([cosign(), "tree", "--experimental-oci11", "--allow-http-registry",
+                               f"{self.server.host}/team/small:1"], env={"PATH": os.environ["PATH"], "HOME": str(self.home)},
+                              capture_output=True, timeout=120, check=False)
+        said = done.stdout.decode()
+        self.assertEqual(done.returncode, 0, done)
+        for media in TYPES.values():
+            self.assertIn(media, said)
+
+    def test_documents_where_the_registry_has_the_api(self):
+        registry = Scripted(referrers=True)
+        self.addCleanup(registry.close)
+        self.assertEqual(self.push(registry.host)["attached"], 3)
+        self.assertEqual(set(self.attached(registry.host, "referrers/" + self.made["digest"])), set(TYPES.values()))
+        self.assertEqual([name for _, name in registry.manifests if name.startswith("sha256-")], [])
+        self.assertEqual(self.push(registry.host)["attached"], 0)
+
+    def test_a_registry_that_takes_no_documents(self):
+        registry = Scripted()
+        self.addCleanup(registry.close)
+        said = json.dumps({"errors": [{"code": "MANIFEST_INVALID", "message": "unknown media type"}]}).encode()
+        registry.fault = lambda h: (400, {}, said) if h.command == "PUT" and "/manifests/sha256:" in h.path else None
+        name = f"{registry.host}/team/small:1"
+        result = self.slip("push", self.tag, name)
+        self.assertIn("unknown media type", result.err)
+        self.assertIn("warning", result.err)
+        self.assertIn(("team/small", "1"), registry.manifests)
+        self.slip("push", "--sbom", self.tag, name, status=1)
 
     def test_a_pulled_image_is_pushed_on(self):
         self.push()
