@@ -56,7 +56,7 @@ class Login final : public Command {
       s.say(format("Reached {}; its certificates are kept", host));
       return 0;
     }
-    remote.log_in();
+    with_hint_at_the_shell(credential.username, [&] { remote.log_in(); });
     registry::keep_certificates(s.config(), host, ca_, cert_, key_);
     const std::string place = registry::store_credential(registry::credential_files(), host, credential);
     s.say(format("Logged in to {} as {}; kept in {}", host, credential.username, place));
@@ -64,6 +64,19 @@ class Login final : public Command {
   }
 
  private:
+  /// Robots of Harbor are called robot$PROJECT+NAME; in double quotes, or in none, the shell takes a part of that away.
+  template <class Body>
+  static void with_hint_at_the_shell(const std::string& user, Body&& body) {
+    try {
+      body();
+    } catch (Error& e) {
+      if (e.kind() == ErrorKind::Denied && user.starts_with("robot") && user.find('$') == std::string::npos) {
+        e.add_hint("a robot's name has a `$`, which the shell takes away but in single quotes: 'robot$project+name'");
+      }
+      throw;
+    }
+  }
+
   /// Refuses what could be no registry before anything is asked.
   [[nodiscard]] std::string checked_host() const {
     std::string host = host_;

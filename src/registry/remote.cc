@@ -53,6 +53,39 @@ Said said_by(const std::string& body) {
   return {text("code"), text("message")};
 }
 
+bool is_quota(const Said& said) {
+  return said.message.find("quota") != std::string::npos || said.message.find("upper limit") != std::string::npos;
+}
+
+/// What to do about a refusal of which the registry's own words say more than the status: empty where they do not.
+/// @source Harbor src/server/middleware (quota, immutable, vulnerable, contenttrust, repoproxy), src/lib/errors
+std::string hint_for(int status, const Said& said) {
+  const auto mentions = [&](std::string_view words) { return said.message.find(words) != std::string::npos; };
+  if (status == 412 && said.code == "PROJECTPOLICYVIOLATION") {
+    return mentions("without vulnerability scanning")
+               ? "the project holds the image back until it has been scanned: try again later, or start a scan there"
+           : mentions("not signed")
+               ? "the project takes only signed images: sign it where it is made, with `slipway push --sign`"
+               : "build it anew with fixed packages (`slipway audit` names them), or ask whoever administers the "
+                 "project for "
+                 "an exception";
+  }
+  if (status == 412 && mentions("immutable")) {
+    return "an immutable tag keeps the image that it has: push under another tag";
+  }
+  if (status == 403 && is_quota(said)) {
+    return "the quota is full: delete there what nobody needs any more, or ask whoever administers the project for "
+           "more";
+  }
+  if (status == 404 && mentions("project")) {
+    return "a project of this registry is made before anybody pushes to it: check the spelling, or have it made";
+  }
+  if (status == 405 && mentions("proxy")) {
+    return "the project is a cache of another registry: push to a project of its own";
+  }
+  return {};
+}
+
 }  // namespace
 
 /// A client of the pool: one thread's at a time.
@@ -317,16 +350,20 @@ void Remote::download(http::Download file, const std::string& repository, TaskId
 }
 
 Error Remote::refusal(const http::Response& answer, std::string doing) const {
-  const ErrorKind kind = answer.status == 401 || answer.status == 403   ? ErrorKind::Denied
+  const Said said = said_by(answer.body);
+  const ErrorKind kind = answer.status == 403 && is_quota(said)         ? ErrorKind::NoSpace
+                         : answer.status == 401 || answer.status == 403 ? ErrorKind::Denied
                          : answer.status == 404                         ? ErrorKind::NotFound
                          : answer.status == 409 || answer.status == 412 ? ErrorKind::Conflict
                          : answer.status == 413 || answer.status == 507 ? ErrorKind::NoSpace
                          : answer.status >= 500 || answer.status == 429 ? ErrorKind::Unavailable
                                                                         : ErrorKind::Invalid;
-  const Said said = said_by(answer.body);
   Error error(kind, "{}", std::move(doing));
   error.add_cause(format("`{}` answered {}{}{}{}", access_.host, answer.status,
                          said.code.empty() ? "" : " " + said.code, said.message.empty() ? "" : ": ", said.message));
+  if (const std::string hint = hint_for(answer.status, said); !hint.empty()) {
+    return error.add_hint(hint);
+  }
   switch (answer.status) {
     case 401:
     case 403:
