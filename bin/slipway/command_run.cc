@@ -28,6 +28,7 @@ class Run final : public Command {
     o.value("env", 'e', "NAME=VALUE", env_,
             "set a variable inside; NAME alone takes the caller's value (may be repeated)");
     o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun").fallback("native");
+    o.flag("allow-mounts", allow_mounts_, "let an image mount the folders of this machine that it names");
     o.flag("plan", plan_, "print the launch plan, or the bundle of `--runtime`, and run nothing");
     o.flag("offline", offline_, "use only what the store holds");
     o.rest("COMMAND", command_, "what to run, with its arguments").required();
@@ -77,7 +78,9 @@ class Run final : public Command {
     const workspace::RunOptions options = run_options();
     const Runnable image = runnable_image(s, image_, offline_);
     folder_ = std::filesystem::current_path();
-    return workspace::plan_run_image(image.config, image.reference, image.root, options);
+    launch::LaunchPlan plan = workspace::plan_run_image(image.config, image.reference, image.root, options);
+    check_mounts_of_image(s, image.reference, plan.mounts, options.mounts, allow_mounts_, plan_);
+    return plan;
   }
 
   [[nodiscard]] workspace::RunOptions run_options() const {
@@ -106,6 +109,7 @@ class Run final : public Command {
   std::vector<std::string> mounts_;
   std::vector<std::string> env_;
   std::vector<std::string> command_;
+  bool allow_mounts_ = false;
   bool plan_ = false;
   bool offline_ = false;
 };

@@ -59,6 +59,7 @@ class Up final : public Command {
         .fallback("the one it had, or 8888 and 2222, or a free one");
     o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun")
         .fallback("the one it had, or native");
+    o.flag("allow-mounts", allow_mounts_, "let an image mount the folders of this machine that it names");
     o.flag("no-ssh-config", no_ssh_config_, "leave ~/.ssh/config as it is");
     o.flag("enable", enable_, "also start it with the machine (root), or with your session: a systemd unit");
     o.flag("plan", plan_, "print the launch plan, or the bundle of `--runtime`, and start nothing");
@@ -126,13 +127,7 @@ class Up final : public Command {
     const workspace::UpOptions wanted = options();
     workspace::Record record = workspace::record_of_image(image.config, image.reference, root, wanted);
     record.digest = image.digest.text();
-    // Whoever made the image chose these folders of this host; nobody here has read them in a spec.
-    for (const launch::Mount& mount : record.mounts) {
-      if (std::find(wanted.mounts.begin(), wanted.mounts.end(), mount) == wanted.mounts.end()) {
-        s.events().warn("the image has `{}` of this machine mounted at `{}`{}", mount.source.string(), mount.target,
-                        mount.read_only ? "" : ", writable");
-      }
-    }
+    check_mounts_of_image(s, image.reference, record.mounts, wanted.mounts, allow_mounts_, plan_);
     return record;
   }
 
@@ -216,6 +211,7 @@ class Up final : public Command {
   std::string runtime_;
   bool no_ssh_config_ = false;
   bool enable_ = false;
+  bool allow_mounts_ = false;
   bool plan_ = false;
   bool offline_ = false;
 };

@@ -1,8 +1,13 @@
 #include "remotes.h"
 
+#include <algorithm>
+
+#include "config/policy.h"
 #include "core/error.h"
 #include "core/suggest.h"
+#include "core/text.h"
 #include "image/pulled.h"
+#include "os/space.h"
 #include "registry/pull.h"
 #include "registry/signature.h"
 
@@ -28,6 +33,19 @@ std::vector<registry::PublicKey> keys_for(Session& s, const oci::Reference& from
         .add_hint(format("add to [registries.\"{}\"]: trusted_keys = [\"/etc/slipway/team.pub\"]", from.registry));
   }
   return keys;
+}
+
+/// Refuses before anything is downloaded what surely does not fit. A layer is kept as it came and unpacked, and
+/// unpacked it is hardly ever smaller.
+void require_space(Session& s, const oci::Reference& from, const registry::Resolved& image) {
+  const std::uint64_t least = 2 * registry::missing_bytes(image, s.store());
+  const std::filesystem::path& store = s.config().dirs.store;
+  const auto free = os::free_bytes(store);
+  if (free && *free < least) {
+    throw Error(ErrorKind::NoSpace, "`{}` needs {} or more in `{}`, where {} are free", from.text(), human_size(least),
+                store.string(), human_size(*free))
+        .add_hint("`slipway gc` removes what nothing needs; `store` in config.toml names another disk");
+  }
 }
 
 /// The root of a stored image, unpacked again from its blobs where it is gone.
@@ -83,6 +101,7 @@ PullAnswer pull_image(Session& s, const oci::Reference& from, const std::string&
                             s.context());
   answer.unchanged = s.store().resolve(from.text()) == image.digest && pulled.is_unpacked();
   if (!pulled.is_unpacked()) {
+    require_space(s, from, image);
     answer.downloaded =
         registry::fetch_layers(*remote, from, image, s.store(), [&](std::size_t i) { pulled.unpack_layer(i); });
     pulled.finish();
@@ -107,6 +126,35 @@ Runnable runnable_image(Session& s, const std::string& text, bool offline) {
   result.config = oci::parse_image_config(s.store().read_blob(manifest.config.digest));
   result.root = root_of(s, result.reference, result.digest, manifest, result.config);
   return result;
+}
+
+void check_mounts_of_image(Session& s, const std::string& reference, const std::vector<launch::Mount>& mounts,
+                           const std::vector<launch::Mount>& given, bool allowed, bool only_shown) {
+  const std::string host = oci::Reference::parse(reference).registry;
+  const bool performed = allowed || config::allows_mounts(s.config(), host);
+  Error error(ErrorKind::Denied, "`{}` would have folders of this machine mounted", reference);
+  bool refused = false;
+  for (const launch::Mount& mount : mounts) {
+    if (std::ranges::find(given, mount) != given.end()) {
+      continue;
+    }
+    const std::string what = format("`{}` of this machine mounted at `{}`{}", printable(mount.source.string()),
+                                    printable(mount.target), mount.read_only ? "" : ", writable");
+    if (performed || only_shown) {
+      s.events().warn("the image has {}", what);
+    } else {
+      refused = true;
+      error.add_cause(what);
+    }
+  }
+  if (refused) {
+    error.add_hint("give a folder of your choice with `--mount SOURCE:TARGET`, or allow these: `--allow-mounts`");
+    if (!host.empty()) {
+      error.add_hint(
+          format("for every image of {}, in config.toml:\n[registries.\"{}\"]\nallow_mounts = true", host, host));
+    }
+    throw error;
+  }
 }
 
 Digest require_image(Session& s, const std::string& reference) {

@@ -3,7 +3,9 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "launch/plan.h"
 #include "oci/reference.h"
 #include "oci/types.h"
 #include "registry/remote.h"
@@ -35,6 +37,15 @@ struct Runnable {
 /// The image of the store; one that it lacks is pulled when its name has a registry.
 /// @throws Error NotFound
 Runnable runnable_image(Session& s, const std::string& reference, bool offline);
+
+/// What an image of others may have of this machine. Whoever made it chose the folders, and nobody here has read them
+/// in a spec: they are mounted only where the person (`allowed`) or the configuration of its registry says so, and
+/// told.
+/// @param mounts  all of the plan @param given  those of the command line, which are the person's own
+/// @param only_shown  nothing will be started: they are told, not refused
+/// @throws Error Denied naming each and the ways to allow it
+void check_mounts_of_image(Session& s, const std::string& reference, const std::vector<launch::Mount>& mounts,
+                           const std::vector<launch::Mount>& given, bool allowed, bool only_shown);
 
 /// The digest that `reference` has in the store. @throws Error NotFound with the nearest name
 Digest require_image(Session& s, const std::string& reference);

@@ -239,7 +239,7 @@ void apply_registries(const Host& host, const Values& values, Config& config, Va
       for (const std::string& file : value.values) {
         registry.trusted_keys.push_back(folder(host, {{file}, value.origin}, key).string());
       }
-    } else {
+    } else if (name != "allow_mounts") {  // which policy.cc reads
       std::string& path = name == "ca_file"     ? registry.ca_file
                           : name == "cert_file" ? registry.cert_file
                                                 : registry.key_file;

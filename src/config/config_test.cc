@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "config/discover.h"
+#include "config/policy.h"
 #include "config/settings.h"
 #include "core/error.h"
 #include "os/file.h"
@@ -135,11 +136,15 @@ TEST_F(ConfigTest, RegistriesHaveTheirOwnTables) {
   put(kSystem, "[registries.\"r.example:5000\"]\nplain_http = true\nca_file = \"/old.pem\"\n");
   put(kOwn,
       "[registries.\"r.example:5000\"]\nca_file = \"/ca.pem\"\ntrusted_keys = [\"/a.pub\", \"~/b.pub\"]\n"
-      "require_signature = true\n");
+      "require_signature = true\nallow_mounts = true\n[registries.\"other.example\"]\nallow_mounts = false\n");
   const Registry registry = loaded().registries.at("r.example:5000");
   EXPECT_TRUE(registry.plain_http);
   EXPECT_EQ("/ca.pem", registry.ca_file);
   EXPECT_TRUE(registry.require_signature);
+  EXPECT_TRUE(allows_mounts(loaded(), "r.example:5000"));
+  EXPECT_FALSE(allows_mounts(loaded(), "other.example"));
+  EXPECT_FALSE(allows_mounts(loaded(), "r.example"));
+  EXPECT_FALSE(allows_mounts(loaded(), ""));
   EXPECT_THAT(registry.trusted_keys, ElementsAre("/a.pub", "/home/me/b.pub"));
   EXPECT_EQ("/etc/slipway/config.toml:2", setting("registries.r.example:5000.plain_http").origin);
   put(kOwn, "[registries.\"r.example\"]\nplain_htp = true\n");

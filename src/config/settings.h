@@ -48,6 +48,8 @@ inline constexpr std::array kRegistrySettings = {
     KnownOfRegistry{"key_file", KnownOfRegistry::Kind::Path, "private key of cert_file"},
     KnownOfRegistry{"trusted_keys", KnownOfRegistry::Kind::Paths, "PEM public keys whose signatures count"},
     KnownOfRegistry{"require_signature", KnownOfRegistry::Kind::Flag, "refuse images that no trusted key signed"},
+    KnownOfRegistry{"allow_mounts", KnownOfRegistry::Kind::Flag,
+                    "let its images mount the folders of this machine that they name"},
 };
 
 constexpr std::string_view kRegistriesPrefix = "registries.";

@@ -151,7 +151,7 @@ class Lifecycle(workspace.Case):
         self.assertEqual(monitor.wait(timeout=30), 0)
         self.assertEqual(self.view()["state"], "stopped")
 
-    def test_an_image_that_mounts_folders_of_the_host_says_so(self):
+    def test_an_image_mounts_folders_of_the_host_only_where_it_may(self):
         self.slipway("build", "--tag", "foreign:1", cwd=self.folder)  # its spec mounts only what is relative to a checkout
         self.assertNotIn("mounted at", self.slipway("up", "--plan", "foreign:1", cwd=self.dir).err)
         spec = (self.folder / "slipway.yaml").read_text()
@@ -159,7 +159,22 @@ class Lifecycle(workspace.Case):
         self.slipway("lock", cwd=self.folder)
         self.slipway("build", "--tag", "foreign:2", cwd=self.folder)
         said = " ".join(self.slipway("up", "--plan", "foreign:2", cwd=self.dir).err.split())
-        self.assertIn(f"the image has `{self.folder}/data` of this machine mounted at `/data`, writable", said)
+        what = f"`{self.folder}/data` of this machine mounted at `/data`, writable"
+        self.assertIn(f"the image has {what}", said)
+        refused = self.slipway("up", "--no-ssh-config", "foreign:2", cwd=self.dir, status=1)
+        self.assertIn(what, " ".join(refused.err.split()))
+        self.assertIn("--allow-mounts", refused.err)
+        self.assertEqual(self.slipway("ps", "--json", cwd=self.dir).json(), [])
+        refused = self.slipway("run", "--image", "foreign:2", "--", "true", cwd=self.dir, status=1)
+        self.assertIn(what, " ".join(refused.err.split()))
+        own = self.dir / "own"
+        own.mkdir()
+        (own / "mine").write_text("mine\n")
+        run = ["run", "--image", "foreign:2"]
+        self.assertEqual(self.slipway(*run, "--mount", f"{own}:/data", "--", "cat", "/data/mine", cwd=self.dir).out, "mine\n")
+        allowed = self.slipway(*run, "--allow-mounts", "--", "ls", "/data", cwd=self.dir)
+        self.assertEqual(allowed.out, "one.txt\n")
+        self.assertIn(what, " ".join(allowed.err.split()))
 
     def test_commands_before_up_and_after_down_say_what_to_do(self):
         nothing = self.slipway("exec", "--", "true", cwd=self.folder, status=1)
