@@ -103,6 +103,7 @@ struct Engine::Slot {
   bool head_given = false;
   std::exception_ptr thrown;
   char detail[CURL_ERROR_SIZE] = {};
+  std::shared_ptr<PeerCertificates> certificates = std::make_shared<PeerCertificates>();
 
   Slot() = default;
   Slot(const Slot&) = delete;
@@ -214,6 +215,7 @@ void Engine::Impl::set_trust(Slot& slot) const {
   curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, slot.request.follow ? 1L : 0L);
   curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 10L);
   curl_easy_setopt(easy, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
+  note_certificates(easy, slot.certificates);
   if (!ca_file.empty()) {
     curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file.c_str());
   }
@@ -301,6 +303,7 @@ Outcome Engine::Impl::outcome_of(const Slot& slot, int code) const {
   out.redirects = info<long>(slot.easy, CURLINFO_REDIRECT_COUNT);
   out.connect_status = info<long>(slot.easy, CURLINFO_HTTP_CONNECTCODE);
   out.verify_result = info<long>(slot.easy, CURLINFO_SSL_VERIFYRESULT);
+  out.certificates = *slot.certificates;
   out.os_error = static_cast<int>(info<long>(slot.easy, CURLINFO_OS_ERRNO));
   out.connected = info<curl_off_t>(slot.easy, CURLINFO_CONNECT_TIME_T) > 0;
   return out;

@@ -10,6 +10,7 @@
 
 #include "core/bytes.h"
 #include "http/client.h"
+#include "http/peer_cert.h"
 #include "http/retry.h"
 
 /// The loop that moves many transfers at once through libcurl. What a transfer asks for, does with the bytes and
@@ -47,7 +48,8 @@ struct Outcome {
   long redirects = 0;
   long connect_status = 0;  ///< the proxy's answer to CONNECT, 0 without one
   long verify_result = 0;   ///< X509_V_ERR_… of the server's certificate
-  int os_error = 0;         ///< errno of a failed connect
+  PeerCertificates certificates;
+  int os_error = 0;  ///< errno of a failed connect
   bool connected = false;
 };
 

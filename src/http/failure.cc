@@ -110,6 +110,12 @@ Failure untrusted(const Options& options, const Outcome& out) {
     return {std::move(error), false, {}};
   }
   Error error(ErrorKind::Unavailable, "the certificate of `{}` is not trusted: {}", host, printable(out.detail));
+  if (!out.certificates.own.subject.empty()) {
+    error.add_cause("the certificate it shows: " + text_of(out.certificates.own));
+  }
+  if (!out.certificates.failed.subject.empty()) {
+    error.add_cause("the one in its chain that is not accepted: " + text_of(out.certificates.failed));
+  }
   if (out.verify_result == kCertificateExpired || out.verify_result == kCertificateNotYetValid) {
     error.add_hint("check this machine's clock; else the server needs a new certificate");
   } else if (out.verify_result > kUnspecified && !options.trust_hint.empty()) {

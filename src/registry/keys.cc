@@ -1,6 +1,7 @@
 #include "registry/keys.h"
 
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -14,6 +15,7 @@
 #include "core/error.h"
 #include "os/file.h"
 #include "registry/base64.h"
+#include "registry/cosign_key.h"
 
 namespace slip::registry {
 namespace {
@@ -96,21 +98,25 @@ std::string PublicKey::hint() const {
 
 PrivateKey PrivateKey::parse(std::string_view text, const std::string& name,
                              const std::function<std::string()>& password) {
-  const Bio bio = memory(text);
-  Asked asked{password};
-  EVP_PKEY* key = PEM_read_bio_PrivateKey(bio.get(), nullptr, &give_password, &asked);
-  ERR_clear_error();
-  if (key == nullptr && asked.was_asked) {
-    throw Error(ErrorKind::Denied, "the password does not open the key `{}`", name);
-  }
-  if (key == nullptr) {
-    Error error(ErrorKind::Invalid, "`{}` holds no private key in PEM form", name);
-    if (text.find("SIGSTORE PRIVATE KEY") != std::string_view::npos) {
-      error.add_cause("it is in cosign's own form");
-      error.add_hint(
-          "sign with cosign, or make a PEM key: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem");
+  EVP_PKEY* key = nullptr;
+  if (is_cosign_key(text)) {
+    std::string document = open_cosign_key(text, name, password);
+    const Bio bio = memory(document);
+    key = d2i_PrivateKey_bio(bio.get(), nullptr);
+    OPENSSL_cleanse(document.data(), document.size());
+  } else {
+    const Bio bio = memory(text);
+    Asked asked{password};
+    key = PEM_read_bio_PrivateKey(bio.get(), nullptr, &give_password, &asked);
+    if (key == nullptr && asked.was_asked) {
+      ERR_clear_error();
+      throw Error(ErrorKind::Denied, "the password does not open the key `{}`", name);
     }
-    throw error;
+  }
+  ERR_clear_error();
+  if (key == nullptr) {
+    throw Error(ErrorKind::Invalid, "`{}` holds no private key in PEM form", name)
+        .add_hint("make one: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out key.pem");
   }
   PrivateKey result(PublicKey(owned(key), name));
   require_p256(key, name);

@@ -32,7 +32,8 @@ class PublicKey {
 /// The key that images are signed with.
 class PrivateKey {
  public:
-  /// @param text  PEM "PRIVATE KEY", "EC PRIVATE KEY" or "ENCRYPTED PRIVATE KEY"
+  /// @param text  PEM "PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY", or cosign's "ENCRYPTED SIGSTORE PRIVATE
+  /// KEY"
   /// @param password  asked when the key is encrypted
   /// @throws Error Invalid: it is no such key; Denied: the password does not open it
   static PrivateKey parse(std::string_view text, const std::string& name, const std::function<std::string()>& password);

@@ -149,6 +149,20 @@ Resolved resolve(Remote& remote, const oci::Reference& from, const oci::Platform
   return result;
 }
 
+std::uint64_t missing_bytes(const Resolved& image, const store::Store& store) {
+  std::map<Digest, std::uint64_t> missing;  // a layer may come twice
+  for (const oci::Descriptor& layer : oci::parse_manifest(image.manifest).layers) {
+    if (!store.has_blob(layer.digest)) {
+      missing[layer.digest] = layer.size;
+    }
+  }
+  std::uint64_t sum = 0;
+  for (const auto& [digest, size] : missing) {
+    sum += size;
+  }
+  return sum;
+}
+
 std::uint64_t fetch_layers(Remote& remote, const oci::Reference& from, const Resolved& image, store::Store& store,
                            const std::function<void(std::size_t)>& on_layer) {
   const oci::Manifest manifest = oci::parse_manifest(image.manifest);

@@ -39,6 +39,9 @@ struct Resolved {
 /// @throws Error NotFound with what there is; Unsupported: it is no image, or none for this platform
 Resolved resolve(Remote& remote, const oci::Reference& from, const oci::Platform& platform = {});
 
+/// Bytes of the layers that the store lacks, as they travel.
+std::uint64_t missing_bytes(const Resolved& image, const store::Store& store);
+
 /// Brings the layers that the store lacks into it, several at a time; bytes are checked, unfinished ones of an earlier
 /// run are used. Config and manifest follow when all layers are there.
 /// @param on_layer  called from worker threads as each layer is there, with its place in the manifest; may take long

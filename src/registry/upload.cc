@@ -226,6 +226,10 @@ class Upload {
       return true;  // it arrived, only the answer did not
     }
     if (wrong || !ask_offset()) {
+      if (!wrong && sent_ > 0) {
+        remote_.events().info("{} has forgotten how far {} came: that blob is sent again from its start",
+                              remote_.host(), digest().brief());
+      }
       begin();
     }
     return false;

@@ -1,144 +1,11 @@
 """A registry that misbehaves by script: what it says comes through, nothing is half-written, the next run goes on."""
 
-import hashlib
-import http.server
 import json
 import os
-import re
 import subprocess
-import threading
-import unittest
-import urllib.parse
 
 from registries import RegistryCase, checked, main, noise
-
-
-class Scripted:
-    """A registry after the OCI distribution specification, in memory. `fault(method, path)` may answer in its place:
-    (status, headers, body), or ("cut", n) to close after n bytes of the answer's or request's body."""
-
-    def __init__(self, referrers=False):
-        self.blobs, self.manifests, self.uploads, self.seen = {}, {}, {}, []
-        self.fault = lambda handler: None
-        self.lock = threading.Lock()
-        registry = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def say(self, status, headers=(), body=b""):
-                self.send_response(status)
-                headers = dict(headers)
-                headers.setdefault("Content-Length", str(len(body)))
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-
-            def body(self, most=None):
-                length = int(self.headers.get("Content-Length", 0))
-                return self.rfile.read(length if most is None else min(most, length))
-
-            def any(self):
-                with registry.lock:
-                    registry.seen.append((self.command, self.path, dict(self.headers)))
-                    answer = registry.fault(self)
-                if answer is not None:
-                    if answer[0] == "gone":
-                        self.close_connection = True
-                        return
-                    self.body()
-                    self.say(*answer)
-                    return
-                registry.serve(self)
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = any
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.host = f"127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def count(self, method, part):
-        return sum(1 for m, path, _ in self.seen if m == method and part in path)
-
-    def serve(self, h):
-        path, _, query = h.path.partition("?")
-        query = urllib.parse.parse_qs(query)
-        if path == "/v2/":
-            return h.say(200)
-        if match := re.fullmatch(r"/v2/(.+)/blobs/(sha256:\w+)", path):
-            blob = self.blobs.get(match[2])
-            if blob is None:
-                return h.say(404)
-            wanted = re.fullmatch(r"bytes=(\d+)-", h.headers.get("Range", ""))
-            if wanted:
-                at = int(wanted[1])
-                return h.say(206, {"Content-Range": f"bytes {at}-{len(blob) - 1}/{len(blob)}"}, blob[at:])
-            return h.say(200, {}, blob)
-        if match := re.fullmatch(r"/v2/(.+)/blobs/uploads/", path):
-            name = str(len(self.uploads))
-            self.uploads[name] = b""
-            return h.say(202, {"Location": f"/v2/{match[1]}/blobs/uploads/{name}?step=0"})
-        if match := re.fullmatch(r"/v2/(.+)/blobs/uploads/(\d+)", path):
-            return self.upload(h, match[2], path, query)
-        if match := re.fullmatch(r"/v2/(.+)/manifests/(.+)", path):
-            key = (match[1], match[2])
-            if h.command == "PUT":
-                data = h.body()
-                digest = "sha256:" + hashlib.sha256(data).hexdigest()
-                for name in (match[2], digest):
-                    self.manifests[match[1], name] = (data, h.headers["Content-Type"])
-                return h.say(201, {"Docker-Content-Digest": digest})
-            if key not in self.manifests:
-                return h.say(404)
-            data, kind = self.manifests[key]
-            return h.say(200, {"Content-Type": kind}, data)
-        return h.say(404)
-
-    def upload(self, h, name, path, query):
-        there = self.uploads[name]
-        step = {"Location": f"{path}?step={len(there)}", "Range": f"0-{max(0, len(there) - 1)}"}
-        if h.command == "GET":
-            return h.say(204, step)
-        if h.command == "PATCH" and int(h.headers["Content-Range"].split("-")[0]) != len(there):
-            h.body()
-            return h.say(416, step)
-        data = b""
-        left = int(h.headers.get("Content-Length", 0))
-        while left > 0:
-            piece = h.rfile.read1(min(left, 65536))
-            if not piece:
-                break
-            data += piece
-            left -= len(piece)
-            cut = self.fault_after(h, len(there) + len(data))
-            if cut:
-                self.uploads[name] = there + data
-                h.close_connection = True
-                h.connection.shutdown(2)
-                return None
-        there = self.uploads[name] = there + data
-        if left > 0:
-            h.close_connection = True
-            return None
-        if h.command == "PATCH":
-            return h.say(202, {"Location": f"{path}?step={len(there)}", "Range": f"0-{len(there) - 1}"})
-        digest = query["digest"][0]
-        if "sha256:" + hashlib.sha256(there).hexdigest() != digest:
-            return h.say(400, {}, json.dumps({"errors": [{"code": "DIGEST_INVALID", "message": "digest differs"}]}).encode())
-        self.blobs[digest] = there
-        return h.say(201)
-
-    def fault_after(self, handler, size):
-        return False
+from scripted import Scripted
 
 
 class Faults(RegistryCase):
@@ -154,6 +21,12 @@ class Faults(RegistryCase):
         digest = self.slip("pull", there, "--json").json()["digest"]
         self.slip("tag", there, "app:1")
         return digest
+
+    def image_of(self, name, *layers):
+        plain = self.registry(f"plain-{name}")
+        there = self.put(self.layout(list(layers), f"layout-{name}"), plain, f"{name}:1")
+        self.slip("pull", there)
+        self.slip("tag", there, f"{name}:1")
 
     def once(self, registry, method, part, *answers):
         """Gives these answers, one each, to requests of `method` whose path has `part`."""
@@ -191,6 +64,26 @@ class Faults(RegistryCase):
         self.assertEqual(starts, sorted(starts))
         self.assertGreater(starts[1], 2_900_000)
         self.assertGreater(starts[2], 7_900_000)
+
+    def test_a_forgotten_upload_starts_again_and_no_other(self):
+        """The connection breaks in the middle of a blob, and the registry does not know its upload any more."""
+        registry = self.scripted()
+        self.image({"/small": noise(300_000, 16)}, {"/big": noise(12_000_000, 17)})
+        broken = []
+
+        def cut(handler, size):
+            if size >= 5_000_000 and not broken:
+                broken.append(handler.path)
+                return True
+            return False
+        registry.fault_after = cut
+        registry.fault = lambda h: (404,) if h.command == "GET" and broken and h.path.split("?")[0] == broken[0].split("?")[0] else None
+        result = self.slip("push", "app:1", f"{registry.host}/app:1", "--json")
+        self.assertEqual(len(broken), 1)
+        self.assertIn("has forgotten how far", result.err)
+        self.assertIn("sent again from its start", " ".join(result.err.split()))
+        self.assertEqual(len(registry.uploads), len(registry.blobs) + 1)  # one blob begun twice
+        self.assertLess(result.json()["uploaded_bytes"], 12_300_000 + 6_000_000)
 
     def test_busy_and_broken_servers(self):
         registry = self.scripted()
@@ -310,12 +203,19 @@ class Faults(RegistryCase):
         registry = self.scripted()
         self.image({"/big": noise(12_000_000, 15)})
         self.slip("push", "app:1", f"{registry.host}/app:1")
+        self.image_of("zeros", {"/zeros": bytes(40_000_000)})
+        self.slip("push", "zeros:1", f"{registry.host}/zeros:1")
         small = self.dir / "small"
         small.mkdir()
         checked("mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", small)
         self.addCleanup(subprocess.run, ["umount", "-l", str(small)], check=False)
         env = dict(self.env, SLIPWAY_STORE=str(small / "store"))
-        full = self.slip("pull", f"{registry.host}/app:1", status=1, env=env)
+        before = registry.count("GET", "/blobs/")
+        known = self.slip("pull", f"{registry.host}/app:1", status=1, env=env)  # its layer alone would not fit twice
+        self.assertRegex(" ".join(known.err.split()), r"needs 24\.\d MB or more in `.*`, where 1\d\.\d MB are free")
+        self.assertIn("slipway gc", known.err)
+        self.assertEqual(registry.count("GET", "/blobs/") - before, 1)  # its config
+        full = self.slip("pull", f"{registry.host}/zeros:1", status=1, env=env)  # nobody can know this beforehand
         self.assertIn("No space left on device", full.err)
         self.assertEqual(self.slip("images", "--json", env=env).json(), [])
         checked("mount", "-o", "remount,size=100m", small)

@@ -38,6 +38,9 @@ class Login(RegistryCase):
         unknown = self.login(registry.host, status=1)
         self.assertIn("is not trusted", unknown.err)
         self.assertIn(f"slipway login {registry.host} --ca FILE", unknown.err)
+        said = " ".join(unknown.err.split())
+        self.assertRegex(said, r"subject CN = registry, issuer CN = Test CA of slipway, valid until 20\d\d-\d\d-\d\d, "
+                               r"for DNS:localhost, IP(:| )127\.0\.0\.1")
         wrong = self.login(registry.host, "ann", "wrong", "--ca", authority.ca, status=1)
         self.assertIn("user and password of `ann` are refused", wrong.err)
         self.assertFalse((self.home / ".docker/config.json").exists())
@@ -51,6 +54,20 @@ class Login(RegistryCase):
         refused = self.slip("push", "app:1", f"{registry.host}/team/app:2", status=1)
         self.assertIn(f"run `slipway login {registry.host}`", refused.err)
         self.assertNotIn(PASSWORD, wrong.err + unknown.err + refused.err)
+
+    def test_certificate_of_another_host_and_an_expired_one(self):
+        authority = Authority(self.dir / "ca")
+        for name, days, words in (("other", "2", "for DNS:other.example"), ("expired", "-1", "valid until")):
+            with self.subTest(name):
+                cert, key = authority.issue(name)
+                if name == "other":
+                    authority.sign(name, "subjectAltName=DNS:other.example\n", days)
+                else:
+                    authority.sign(name, "subjectAltName=IP:127.0.0.1\n", days)
+                registry = self.registry(name, tls=(cert, key))
+                refused = self.login(registry.host, "ann", PASSWORD, "--ca", authority.ca, status=1)
+                self.assertIn(words, " ".join(refused.err.split()))
+                self.assertIn(f"subject CN = {name}", refused.err)
 
     def test_robot_with_a_dollar_sign(self):
         registry = self.registry(htpasswd=True)

@@ -52,11 +52,15 @@ class Authority:
         key, request, cert = (self.folder / f"{name}.{end}" for end in ("key", "csr", "pem"))
         algorithm = ["rsa:2048"] if rsa else ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
         openssl("req", "-newkey", *algorithm, "-nodes", "-subj", f"/CN={name}", "-keyout", key, "-out", request)
-        extensions = self.folder / f"{name}.ext"
-        extensions.write_text(f"subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage={usage}\n")
-        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self.folder / "ca.key", "-CAcreateserial",
-                "-days", "2", "-extfile", extensions, "-out", cert)
+        self.sign(name, f"subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage={usage}\n")
         return cert, key
+
+    def sign(self, name, extensions, days="2"):
+        """(Again) makes the certificate of a request of issue()."""
+        file = self.folder / f"{name}.ext"
+        file.write_text(extensions)
+        openssl("x509", "-req", "-in", self.folder / f"{name}.csr", "-CA", self.ca, "-CAkey", self.folder / "ca.key",
+                "-CAcreateserial", "-days", days, "-extfile", file, "-out", self.folder / f"{name}.pem")
 
 
 def free_port():

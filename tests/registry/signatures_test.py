@@ -159,6 +159,34 @@ class Signatures(RegistryCase):
         self.assertNotEqual(self.cosign("verify", "--key", self.dir / "other.pub", *common[2:], status=None).returncode, 0)
         self.cosign("verify", "--new-bundle-format", *common)
 
+    def test_cosigns_own_key_signs(self):
+        """cosign generate-key-pair's file, with its password from a file and from the environment; not with another."""
+        env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "COSIGN_PASSWORD": "a pass phrase"}
+        subprocess.run([cosign(), "generate-key-pair", "--output-key-prefix", "own"], env=env, cwd=self.dir, check=True,
+                       capture_output=True, timeout=120)
+        self.assertIn("ENCRYPTED SIGSTORE PRIVATE KEY", (self.dir / "own.key").read_text())
+        (self.dir / "password").write_text("a pass phrase\n")
+        (self.dir / "wrong").write_text("another\n")
+        push = ["push", "--sign", self.dir / "own.key"]
+        refused = self.slip(*push, "--key-password", self.dir / "wrong", "one", f"{self.name}:1", status=1)
+        self.assertIn("the password does not open the key", refused.err)
+        self.assertEqual(self.request("GET", "tags/list")[0], 404)  # nothing was pushed
+        self.slip(*push, "--key-password", self.dir / "password", "one", f"{self.name}:1")
+        self.verify(key="own")
+        digest = self.slip(*push, "two", f"{self.name}:2", "--json", env=dict(self.env, COSIGN_PASSWORD="a pass phrase")).json()["digest"]
+        self.cosign("verify", "--key", "own.pub", "--insecure-ignore-tlog=true", "--allow-http-registry", f"{self.name}@{digest}")
+        damaged = (self.dir / "own.key").read_text().splitlines()
+        (self.dir / "bad.key").write_text("\n".join([damaged[0], damaged[1][:-8], damaged[-1]]))
+        said = self.slip("push", "--sign", self.dir / "bad.key", "one", f"{self.name}:3", status=None)
+        self.assertEqual(said.status, 1, said)
+
+    def test_cosign_signs_with_our_key(self):
+        """A key that openssl made as the guide says: cosign takes it in, and one public half checks both."""
+        self.cosign("import-key-pair", "--key", self.dir / "team.key", "--output-key-prefix", "taken")
+        digest = self.slip("push", "one", f"{self.name}:1", "--json").json()["digest"]
+        self.cosign("sign", "--yes", "--key", "taken.key", "--tlog-upload=false", "--allow-http-registry", f"{self.name}@{digest}")
+        self.verify(key="team")
+
     def test_we_verify_cosigns(self):
         digest = self.slip("push", "one", f"{self.name}:1", "--json").json()["digest"]
         reference = f"{self.name}@{digest}"
