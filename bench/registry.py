@@ -2,9 +2,11 @@
 """Push and pull beside `skopeo copy`, with docker-registry on loopback, in one run.
 
     bench/registry.py SLIPWAY [--megabytes N] [--layers N] [--runs N] [--json FILE]
+    bench/registry.py SLIPWAY --memory 300,4000
 
 The image is made with umoci: layers of bytes that do not compress. "pull" of slipway verifies, unpacks and links a root that
-can be run; skopeo copies blobs into an OCI layout. Prints medians of wall and CPU seconds and the most memory of one process,
+can be run; skopeo copies blobs into an OCI layout. With --memory: images of these sizes in megabytes, each with one layer of two
+thirds of it, once, for the most memory of each process. Prints medians of wall and CPU seconds and the most memory of one process,
 as a table in Markdown.
 """
 
@@ -41,6 +43,7 @@ def main():
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--memory", help="sizes in MB, separated by commas")
     args = parser.parse_args()
     os.environ["SLIPWAY"] = os.path.abspath(args.slipway)
     import registries
@@ -80,6 +83,29 @@ def main():
             if args.json:
                 args.json.write_text(json.dumps({"bytes": args.megabytes * 1_000_000, "layers": args.layers, "runs": args.runs, "ways": record}, indent=1) + "\n")
 
+    class Memory(registries.RegistryCase):
+        def runTest(self):
+            print("\n| image MB | largest layer MB | | wall s | MiB |\n|---|---|---|---|---|")
+            for megabytes in map(int, args.memory.split(",")):
+                largest = megabytes * 2 // 3
+                image = self.dir / f"layout{megabytes}"
+                registries.checked(sys.executable, HERE / "registry_layout.py", image, largest, megabytes - largest)
+                first = self.registry(f"first{megabytes}")
+                there = self.put(f"{image}:made", first, "app:1", "--preserve-digests")
+                registries.checked("rm", "-rf", image)
+                env = self.other_store(str(megabytes))
+                slipway = os.environ["SLIPWAY"]
+                pull = measured([slipway, "pull", there], env)
+                second = self.registry(f"second{megabytes}")
+                registries.checked("rm", "-rf", first.folder / "data")
+                push = measured([slipway, "push", "--no-sbom", there, f"{second.host}/app:1"], env)
+                for name, (wall, _, memory) in (("pull", pull), ("push", push)):
+                    print(f"| {megabytes} | {largest} | slipway {name} | {wall:.1f} | {memory:.0f} |", flush=True)
+                registries.checked("rm", "-rf", env["SLIPWAY_STORE"], second.folder / "data")
+
+    if args.memory:
+        result = unittest.TextTestRunner(verbosity=0).run(Memory())
+        sys.exit(not result.wasSuccessful())
     result = unittest.TextTestRunner(verbosity=0).run(Bench())
     sys.exit(not result.wasSuccessful())
 
