@@ -18,7 +18,7 @@ struct Known {
 
 /// Every setting but further sources, in the order `slipway config` shows them; docs/reference/configuration.md
 /// repeats it. `sources.NAME` may have any name of a-z, 0-9 and "-".
-constexpr std::array kSettings = {
+inline constexpr std::array kSettings = {
     Known{"store", "SLIPWAY_STORE", Kind::Path, "folder of images, packages and unpacked trees"},
     Known{"state", "SLIPWAY_STATE", Kind::Path, "folder of workspaces: tokens, host keys, logs"},
     Known{"jobs", "SLIPWAY_JOBS", Kind::Count, "steps to run at once; 0: one per core"},

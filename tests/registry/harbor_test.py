@@ -63,7 +63,7 @@ class Conventions(HarborCase):
     def test_another_ones_project(self):
         self.make("other")
         self.log_in()
-        self.refused(self.push(name="other/app:1", status=1), "401 UNAUTHORIZED: unauthorized to access repository: other/app",
+        self.refused(self.push(name="other/app:1", status=1), f"to `{self.host}/other/app`", "answered 401",
                      "an account that has the right")
 
     def test_a_full_quota(self):
