@@ -47,12 +47,15 @@ class Up(RegistryCase):
     def up(self, *words, **more):
         return self.slip("up", "--json", "--no-ssh-config", *words, env=self.theirs, cwd=self.desk, **more)
 
+    def refused(self, name):
+        return self.slip("up", "--no-ssh-config", name, env=self.theirs, cwd=self.desk, status=1)
+
     def inside(self, name, *command):
         return self.slip("exec", name, "--", *command, env=self.theirs, cwd=self.desk).out
 
     def test_from_nothing_to_a_running_workspace(self):
         name = self.push("small")
-        refused = self.up(name, status=1)
+        refused = self.refused(name)
         self.assertIn("is not trusted", refused.err)
         self.slip("login", self.server.host, "--ca", self.ca, "--username", "ann", "--password-stdin", stdin=PASSWORD.encode(),
                   env=self.theirs)
@@ -77,7 +80,7 @@ class Up(RegistryCase):
         name = self.push("grasping", f', "{data}:/data:rw"')
         self.slip("login", self.server.host, "--ca", self.ca, "--username", "ann", "--password-stdin", stdin=PASSWORD.encode(),
                   env=self.theirs)
-        refused = self.up(name, status=1)
+        refused = self.refused(name)
         said = " ".join(refused.err.split())
         self.assertIn(f"`{data}` of this machine mounted at `/data`, writable", said)
         self.assertIn("--allow-mounts", said)
