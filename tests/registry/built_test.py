@@ -78,7 +78,9 @@ class Built(RegistryCase):
                          pushed["digest"])
 
     def get(self, host, path):
-        with urllib.request.urlopen(f"http://{host}/v2/team/small/{path}") as answer:
+        accept = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, */*"
+        request = urllib.request.Request(f"http://{host}/v2/team/small/{path}", headers={"Accept": accept})
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
             return answer.read()
 
     def attached(self, host, listing):
@@ -115,7 +117,7 @@ class Built(RegistryCase):
 
     def test_documents_are_found_by_cosign(self):
         self.push()
-        done = subprocess.run([cosign(), "tree", "--experimental-oci11", "--allow-http-registry",
+        done = subprocess.run([cosign(), "tree", "--allow-http-registry",
                                f"{self.server.host}/team/small:1"], env={"PATH": os.environ["PATH"], "HOME": str(self.home)},
                               capture_output=True, timeout=120, check=False)
         said = done.stdout.decode()
