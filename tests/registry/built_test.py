@@ -6,7 +6,7 @@ import pathlib
 import subprocess
 import urllib.request
 
-from registries import Cutter, RegistryCase, cosign, main
+from registries import Cutter, RegistryCase, main
 from scripted import Scripted
 
 TYPES = {"spdx": "application/spdx+json", "cyclonedx": "application/vnd.cyclonedx+json", "slsa": "application/vnd.in-toto+json"}
@@ -114,16 +114,6 @@ class Built(RegistryCase):
         self.slip("push", "--builder", "https://ci.example/1", self.tag, name)
         self.assertEqual(len(json.loads(self.get(self.server.host, tag))["manifests"]), 4)
         self.slip("sbom", "--attached", f"{self.server.host}/team/bare:1", status=1)
-
-    def test_documents_are_found_by_cosign(self):
-        self.push()
-        done = subprocess.run([cosign(), "tree", "--allow-http-registry",
-                               f"{self.server.host}/team/small:1"], env={"PATH": os.environ["PATH"], "HOME": str(self.home)},
-                              capture_output=True, timeout=120, check=False)
-        said = done.stdout.decode()
-        self.assertEqual(done.returncode, 0, done)
-        for media in TYPES.values():
-            self.assertIn(media, said)
 
     def test_documents_where_the_registry_has_the_api(self):
         registry = Scripted(referrers=True)
