@@ -61,7 +61,8 @@ files: {./services.json: /etc/slipway/services.json}
 ALONE = """
 import subprocess, time, urllib.request, urllib.error
 start = time.monotonic()
-server = subprocess.Popen(["jupyter", "notebook", "--no-browser", "--port=9999", "--NotebookApp.token=x", "--notebook-dir=/tmp"], stderr=subprocess.DEVNULL)
+server = subprocess.Popen(["jupyter", "notebook", "--no-browser", "--port=9999", "--NotebookApp.token=x", "--notebook-dir=/tmp"],
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 while True:
     try:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open("http://127.0.0.1:9999/api")

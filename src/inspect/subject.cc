@@ -34,6 +34,7 @@ struct Subject::State {
   std::unique_ptr<os::TempDir> unpacked;  ///< of an archive
   std::optional<oci::Layout> layout;      ///< absent: the store has the blobs
   std::unique_ptr<Rebuild> rebuild;       ///< for layers whose blob was never kept; made at need
+  bool rebuilding = false;                ///< it is being made out of layers whose blobs must be there
 
   [[nodiscard]] fs::path blob_file(const Digest& blob) const {
     if (layout) {
@@ -216,12 +217,15 @@ void Subject::read_layer(std::size_t layer, const Each& each) const {
     }
     return;
   }
-  if (!s.lock || !s.spec) {
+  if (!s.lock || !s.spec || s.rebuilding) {
     throw Error(ErrorKind::NotFound, "layer `{}` of `{}` is not in the store", layer_name(layer), name())
-        .add_hint("pull the image again, or name a layout: `oci:DIR`");
+        .add_hint(s.rebuilding ? "the store was damaged: run `slipway gc --verify`, then build or pull the image again"
+                               : "pull the image again, or name a layout: `oci:DIR`");
   }
   if (!s.rebuild) {
+    s.rebuilding = true;
     s.rebuild = std::make_unique<Rebuild>(*this, s.context);
+    s.rebuilding = false;
   }
   s.rebuild->read_layer(layer, each);
 }

@@ -158,6 +158,18 @@ class Explain(Built):
         jq = next(i for i in record["items"] if i["name"] == "jq")
         self.assertEqual((jq["files"], jq["size_unpacked"]), (len(listed), sum(map(int, listed))))
 
+    def test_a_store_that_lost_a_blob(self):
+        """Without slipway-init's layer nothing can be made again: that is said, and not tried for ever."""
+        init = next(l["digest"] for l in self.explain()["layers"] if l["kind"] == "init")
+        blob = pathlib.Path(self.env["SLIPWAY_STORE"]) / "blobs/sha256" / init.removeprefix("sha256:")
+        blob.rename(self.dir / "away")
+        try:
+            said = self.slipway("explain", "--image", self.image, "jq", cwd=self.dir, status=1).err
+        finally:
+            (self.dir / "away").rename(blob)
+        self.assertIn("layer `slipway-init` of", said)
+        self.assertIn("gc --verify", said)
+
     def test_page(self):
         self.slipway("explain", "--image", self.image, "--html", str(self.dir / "page.html"), cwd=self.dir)
         page = (self.dir / "page.html").read_text()
