@@ -91,9 +91,11 @@ Warmup warmup(const Options& options) {
   if (!options.enable_model_warmup) {
     return {};
   }
-  return
-      [times = options.num_request_iterations_for_warmup](
-          const Servable& servable, const std::filesystem::path& folder) { return warm_up(servable, folder, times); };
+  return [times = options.num_request_iterations_for_warmup, signatures = options.warmup_from_signatures](
+             const Servable& servable, const std::filesystem::path& folder) -> Result<std::size_t> {
+    auto ran = warm_up(servable, folder, times);
+    return ran && *ran == 0 && signatures ? warm_up_signatures(servable, times) : ran;
+  };
 }
 
 void note_load(Metrics& metrics, const LoadReport& report) {

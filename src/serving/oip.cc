@@ -9,13 +9,17 @@ namespace {
 struct Row {
   DataType type;
   std::string_view name;
+  std::string_view config_name;
 };
+/// In the order of Triton's numbers, which begin at 1. @source triton model_config.proto
 constexpr Row kRows[] = {
-    {DataType::Bool, "BOOL"},     {DataType::UInt8, "UINT8"},   {DataType::UInt16, "UINT16"},
-    {DataType::UInt32, "UINT32"}, {DataType::UInt64, "UINT64"}, {DataType::Int8, "INT8"},
-    {DataType::Int16, "INT16"},   {DataType::Int32, "INT32"},   {DataType::Int64, "INT64"},
-    {DataType::Half, "FP16"},     {DataType::Float, "FP32"},    {DataType::Double, "FP64"},
-    {DataType::String, "BYTES"},  {DataType::BFloat16, "BF16"},
+    {DataType::Bool, "BOOL", "TYPE_BOOL"},       {DataType::UInt8, "UINT8", "TYPE_UINT8"},
+    {DataType::UInt16, "UINT16", "TYPE_UINT16"}, {DataType::UInt32, "UINT32", "TYPE_UINT32"},
+    {DataType::UInt64, "UINT64", "TYPE_UINT64"}, {DataType::Int8, "INT8", "TYPE_INT8"},
+    {DataType::Int16, "INT16", "TYPE_INT16"},    {DataType::Int32, "INT32", "TYPE_INT32"},
+    {DataType::Int64, "INT64", "TYPE_INT64"},    {DataType::Half, "FP16", "TYPE_FP16"},
+    {DataType::Float, "FP32", "TYPE_FP32"},      {DataType::Double, "FP64", "TYPE_FP64"},
+    {DataType::String, "BYTES", "TYPE_STRING"},  {DataType::BFloat16, "BF16", "TYPE_BF16"},
 };
 
 /// "[-1,3]": what the signature asks for.
@@ -89,6 +93,12 @@ Result<Tensor> read_texts(const TfApi& api, const std::string& name, const Shape
 }
 
 }  // namespace
+
+OipConfigType oip_config_type_of(DataType type) noexcept {
+  const auto* row = std::ranges::find(kRows, type, &Row::type);
+  return row == std::end(kRows) ? OipConfigType{"TYPE_INVALID", 0}
+                                : OipConfigType{row->config_name, static_cast<std::uint32_t>(row - kRows + 1)};
+}
 
 std::string_view oip_name_of(DataType type) noexcept {
   const auto* row = std::ranges::find(kRows, type, &Row::type);

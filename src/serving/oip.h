@@ -17,6 +17,12 @@ inline constexpr std::string_view kOipExtensions[] = {"binary_tensor_data", "mod
 
 /// "FP32"; empty for types that the protocol does not have.
 std::string_view oip_name_of(DataType type) noexcept;
+/// A type in Triton's model configuration: "TYPE_FP32" and its number; TYPE_INVALID, 0 for types it does not have.
+struct OipConfigType {
+  std::string_view name;
+  std::uint32_t number;
+};
+OipConfigType oip_config_type_of(DataType type) noexcept;
 /// Invalid: no such name.
 DataType oip_type_of(std::string_view name) noexcept;
 

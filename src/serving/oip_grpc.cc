@@ -34,6 +34,19 @@ WireWriter tensor_metadata(const Port& port) {
   return w;
 }
 
+/// ModelInput{name=1, data_type=2, dims=4} or ModelOutput{name=1, data_type=2, dims=3}
+WireWriter tensor_config(const Port& port, std::uint32_t dims) {
+  WireWriter w;
+  w.bytes(1, port.name);
+  w.varint(2, oip_config_type_of(port.info.type).number);
+  WireWriter shape;
+  for (const std::int64_t size : oip_shape_of(port.info)) {
+    shape.raw_varint(static_cast<std::uint64_t>(size));
+  }
+  w.message(dims, shape);
+  return w;
+}
+
 }  // namespace
 
 /// What one inference carries from its start to its answer.
@@ -75,6 +88,9 @@ Result<std::string> OipGrpc::answer(std::string_view method, std::string_view me
   }
   if (method == "ModelMetadata") {
     return model_metadata(message);
+  }
+  if (method == "ModelConfig") {
+    return model_config(message);
   }
   if (method == "RepositoryIndex") {
     return index();
@@ -133,6 +149,34 @@ Result<std::string> OipGrpc::model_metadata(std::string_view message) const {
       w.message(5, tensor_metadata(port));
     }
   }
+  return w.take();
+}
+
+/// ModelConfigResponse{config=1{name=1, platform=2, input=5, output=6, backend=17}}; 0 rows of max_batch_size: the
+/// shapes tell the batch's size too
+Result<std::string> OipGrpc::model_config(std::string_view message) const {
+  const auto spec = read_oip_spec(message);
+  if (!spec) {
+    return tl::unexpected(spec.error());
+  }
+  const auto servable = manager_.find(*spec);
+  if (!servable) {
+    return tl::unexpected(unknown_model(*spec));
+  }
+  WireWriter config;
+  config.bytes(1, spec->name);
+  config.bytes(2, kOipPlatform);
+  if (const Method* method = (*servable)->model->method({})) {
+    for (const Port& port : method->inputs) {
+      config.message(5, tensor_config(port, 4));
+    }
+    for (const Port& port : method->outputs) {
+      config.message(6, tensor_config(port, 3));
+    }
+  }
+  config.bytes(17, "tensorflow");
+  WireWriter w;
+  w.message(1, config);
   return w.take();
 }
 

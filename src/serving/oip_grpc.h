@@ -29,6 +29,7 @@ class OipGrpc {
   Result<std::string> answer(std::string_view method, std::string_view message) const;
   Result<std::string> model_ready(std::string_view message) const;
   Result<std::string> model_metadata(std::string_view message) const;
+  Result<std::string> model_config(std::string_view message) const;
   [[nodiscard]] std::string server_metadata() const;
   [[nodiscard]] std::string index() const;
   void infer(const GrpcRequest& request, const GrpcStreamRef& stream, bool streaming);

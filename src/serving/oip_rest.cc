@@ -84,6 +84,17 @@ void append_side(std::string& out, const char* key, const std::vector<Port>& por
   out += "]";
 }
 
+void append_config_side(std::string& out, const char* key, const std::vector<Port>& ports) {
+  out += std::string(",\"") + key + "\":[";
+  for (const Port& port : ports) {
+    out += out.back() == '[' ? "{\"name\":" : ",{\"name\":";
+    append_json_string(out, port.name);
+    out += ",\"data_type\":\"" + std::string(oip_config_type_of(port.info.type).name) +
+           "\",\"dims\":" + to_string(oip_shape_of(port.info)) + "}";
+  }
+  out += "]";
+}
+
 }  // namespace
 
 /// What one request carries from its start to its answer.
@@ -141,6 +152,9 @@ Result<std::string> OipRest::page(const std::vector<std::string_view>& path) con
     }
     if (left.empty()) {
       return model_metadata(*spec);
+    }
+    if (left.size() == 1 && left[0] == "config") {
+      return model_config(*spec);
     }
     if (left.size() == 1 && left[0] == "ready") {
       if (!manager_.find(*spec)) {
@@ -207,6 +221,21 @@ Result<std::string> OipRest::model_metadata(const ModelSpec& spec) const {
   const Method* method = (*servable)->model->method({});
   append_side(body, "inputs", method == nullptr ? std::vector<Port>{} : method->inputs);
   append_side(body, "outputs", method == nullptr ? std::vector<Port>{} : method->outputs);
+  return body + "}";
+}
+
+/// Triton's ModelConfig, as far as it says something about a SavedModel. @source triton model_config.proto
+Result<std::string> OipRest::model_config(const ModelSpec& spec) const {
+  const auto servable = manager_.find(spec);
+  if (!servable) {
+    return tl::unexpected(oip_missing(spec));
+  }
+  std::string body = "{\"name\":";
+  append_json_string(body, spec.name);
+  body += ",\"platform\":\"" + std::string(kOipPlatform) + "\",\"backend\":\"tensorflow\",\"max_batch_size\":0";
+  const Method* method = (*servable)->model->method({});
+  append_config_side(body, "input", method == nullptr ? std::vector<Port>{} : method->inputs);
+  append_config_side(body, "output", method == nullptr ? std::vector<Port>{} : method->outputs);
   return body + "}";
 }
 

@@ -36,6 +36,7 @@ class OipRest {
   [[nodiscard]] std::string server_metadata() const;
   [[nodiscard]] std::string index() const;
   Result<std::string> model_metadata(const ModelSpec& spec) const;
+  Result<std::string> model_config(const ModelSpec& spec) const;
   void infer(const ModelSpec& spec, const HttpRequest& request, HttpResponder respond);
   void conclude(const Call& call, Result<HttpResponse> response);
 

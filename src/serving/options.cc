@@ -38,6 +38,8 @@ const std::vector<Flag>& flags() {
        "labels may name versions that are not loaded yet"},
       {"enable_model_warmup", &Options::enable_model_warmup, "run a version's warm-up requests before it serves"},
       {"num_request_iterations_for_warmup", &Options::num_request_iterations_for_warmup, "run each of them this often"},
+      {"warmup_from_signatures", &Options::warmup_from_signatures,
+       "run every signature on zeros where a version has no warm-up requests"},
 
       {"address", &Options::address, "IP address of both ports", "Ports"},
       {"port", &Options::port, "gRPC port; 0: none"},

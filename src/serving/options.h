@@ -29,6 +29,7 @@ struct Options {
   bool allow_version_labels_for_unavailable_models = false;
   bool enable_model_warmup = true;
   std::int64_t num_request_iterations_for_warmup = 1;
+  bool warmup_from_signatures = false;
   std::string saved_model_tags = "serve";
   std::int64_t tensorflow_session_parallelism = 0;
   std::int64_t tensorflow_intra_op_parallelism = 0;

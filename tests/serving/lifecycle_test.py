@@ -133,6 +133,13 @@ def test_one_saved_model_is_version_1():
         assert states(s) == {"1": "AVAILABLE"} and answer(s) == 3.5
 
 
+def test_a_version_without_warm_up_requests_runs_on_zeros():
+    for flags, first in ([], 1.0), (["--warmup_from_signatures"], 3.0):
+        with Server("--model_name=m", f"--model_base_path={MODELS / 'counter'}", *flags) as s:
+            assert json.loads(s.rest("/v1/models/m:predict", {"inputs": {}})[1]) == {"outputs": first}
+            assert (":tensorflow:serving:model_warmup_latency_count{" in s.rest("/metrics")[1]) == bool(flags)
+
+
 def test_environment_of_the_official_image():
     env = {"MODEL_BASE_PATH": str(MODELS), "MODEL_NAME": "half_plus_three"}
     with Server(env=env) as s:

@@ -40,6 +40,11 @@ def test_triton_http_gives_the_numbers_of_python():
             assert client.is_model_ready(name) and not client.is_model_ready(name, "77")
             metadata = client.get_model_metadata(name)
             assert {t["name"] for t in metadata["inputs"]} == set(given) and metadata["platform"] == "tensorflow_savedmodel"
+            config = client.get_model_config(name)
+            assert config["name"] == name and config["backend"] == "tensorflow" and config["max_batch_size"] == 0
+            of_metadata = {t["name"]: ("TYPE_" + t["datatype"].replace("BYTES", "STRING"), t["shape"]) for t in metadata["inputs"]}
+            assert {t["name"]: (t["data_type"], t["dims"]) for t in config["input"]} == of_metadata, config
+            assert {t["name"] for t in config["output"]} == set(expected)
             for binary in (True, False):
                 if name == "resnet50" and not binary:
                     continue  # 150,528 values through Python's json take longer than all the rest
@@ -54,6 +59,7 @@ def test_triton_http_gives_the_numbers_of_python():
                 check(f"{name} {key}", got.as_numpy(key), value)
         assert {model["name"] for model in client.get_model_repository_index()} >= set(NAMES)
         assert "not allowed" in error_of(client.load_model, "mixed")
+        assert "unknown model" in error_of(client.get_model_config, "none")
         client.close()
 
 
@@ -67,6 +73,11 @@ def test_triton_grpc_gives_the_numbers_of_python():
             assert client.is_model_ready(name) and not client.is_model_ready(name, "77")
             metadata = client.get_model_metadata(name)
             assert {t.name for t in metadata.inputs} == set(given) and list(metadata.versions)
+            config = client.get_model_config(name).config
+            of_metadata = {t.name: ("TYPE_" + t.datatype.replace("BYTES", "STRING"), list(t.shape)) for t in metadata.inputs}
+            types = config.input[0].DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number
+            assert {t.name: (types[t.data_type].name, list(t.dims)) for t in config.input} == of_metadata, config
+            assert {t.name for t in config.output} == set(expected) and config.platform == "tensorflow_savedmodel"
             got = client.infer(name, inputs_of(triton_grpc, given), request_id="r2")
             assert got.get_response().id == "r2"
             for key, value in expected.items():
