@@ -16,9 +16,11 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -305,4 +307,5 @@ parser.add_argument("--store", default="")
 parser.add_argument("--json", type=pathlib.Path)
 ARGS = parser.parse_args()
 ENV = dict(os.environ, LC_ALL="C.UTF-8", NO_COLOR="1")
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends with us
 main()
