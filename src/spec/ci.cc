@@ -141,6 +141,7 @@ pipeline {
           string(credentialsId: 'signing-password', variable: 'COSIGN_PASSWORD')
         ]) {
           sh '''
+            set +x  # Jenkins shows each command with what it is given
             trap 'slipway logout "${IMAGE%%/*}"' EXIT
             printf '%s' "$REGISTRY_PASSWORD" | slipway login "${IMAGE%%/*}" --username "$REGISTRY_USER" --password-stdin
             slipway push --sign "$SIGNING_KEY" --builder "$JENKINS_URL" @NAME@ "$IMAGE:$GIT_COMMIT"
