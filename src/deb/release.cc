@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "deb/control.h"
 #include "os/process.h"
 
@@ -133,14 +134,6 @@ std::optional<std::int64_t> parse_date(std::string_view text) {
   tm.tm_min = *minute;
   tm.tm_sec = *second;
   return ::timegm(&tm);
-}
-
-std::string rfc3339(std::int64_t seconds) {
-  const std::time_t time = seconds;
-  std::tm tm{};
-  ::gmtime_r(&time, &tm);
-  return format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-                tm.tm_min, tm.tm_sec);
 }
 
 namespace {

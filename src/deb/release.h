@@ -44,8 +44,6 @@ ReleaseFile parse_release(std::string_view text, const std::string& name);
 
 /// "Sat, 09 Aug 2025 09:16:30 UTC" → seconds since 1970; nullopt when it is no such date.
 std::optional<std::int64_t> parse_date(std::string_view text);
-/// Seconds since 1970 → "2025-08-09T09:16:30Z".
-std::string rfc3339(std::int64_t seconds);
 
 /// Checks the signature of an InRelease file against Debian's archive keyring and returns the signed text alone.
 /// At least one signature must be good; the file must be one signed message with nothing around it.

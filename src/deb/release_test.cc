@@ -33,7 +33,6 @@ TEST(release, facts_of_known_releases) {
 
 TEST(release, dates) {
   EXPECT_EQ(parse_date("Sat, 09 Aug 2025 09:16:30 UTC"), 1754730990);
-  EXPECT_EQ(rfc3339(1754730990), "2025-08-09T09:16:30Z");
   for (const char* text :
        {"", "Sat, 09 Aug 2025", "Sat, 09 Foo 2025 09:16:30 UTC", "Sat, 32 Aug 2025 09:16:30 UTC",
         "Sat, 09 Aug 2025 09:16 UTC", "Sat, 09 Aug 2025 09:16:30 CET", "Sat, -9 Aug 2025 09:16:30 UTC"}) {

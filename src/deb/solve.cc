@@ -13,6 +13,7 @@
 #include "core/parallel.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "deb/explain.h"
 #include "deb/libsolv.h"
 #include "deb/release.h"

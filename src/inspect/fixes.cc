@@ -7,6 +7,7 @@
 #include "codec/json.h"
 #include "core/count.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "deb/changelog.h"
 #include "deb/index.h"
 #include "deb/release.h"
@@ -81,7 +82,7 @@ std::string read_indexes(const std::string& release, std::int64_t now, lock::Con
     return error.joined();
   }
   index.finish();
-  report.dated = deb::rfc3339(newest);
+  report.dated = rfc3339(newest);
   return {};
 }
 
@@ -274,7 +275,7 @@ FixReport find_fixes(const std::vector<Package>& packages, const std::string& re
     return report;
   }
   report.fixes_until = deb::release_facts(release).fixes_until;
-  report.ended = deb::rfc3339(now).substr(0, 10) > report.fixes_until;
+  report.ended = rfc3339(now).substr(0, 10) > report.fixes_until;
   deb::Index index;
   report.reason = read_indexes(release, now, context, index, report);
   if (!report.reason.empty()) {

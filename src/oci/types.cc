@@ -1,6 +1,5 @@
 #include "oci/types.h"
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "codec/json.h"
@@ -464,14 +463,6 @@ ImageConfig parse_image_config(std::string_view json) {
                              entry.text("comment"), entry.flag("empty_layer")});
   });
   return value;
-}
-
-std::string rfc3339(std::int64_t seconds) {
-  const std::time_t time = seconds;
-  std::tm utc{};
-  ::gmtime_r(&time, &utc);
-  return format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour,
-                utc.tm_min, utc.tm_sec);
 }
 
 }  // namespace slip::oci

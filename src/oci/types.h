@@ -109,7 +109,4 @@ Manifest parse_manifest(std::string_view json);
 Index parse_index(std::string_view json);
 ImageConfig parse_image_config(std::string_view json);
 
-/// "2022-05-16T00:00:00Z" for seconds since 1970 UTC.
-std::string rfc3339(std::int64_t seconds);
-
 }  // namespace slip::oci

@@ -121,10 +121,5 @@ TEST(Types, WrongDocumentsAreRefusedWithTheirPlace) {
   EXPECT_NE(message_of([&] { (void)parse_index(good); }).find("manifest of one image"), std::string::npos);
 }
 
-TEST(Types, TimesAreUtc) {
-  EXPECT_EQ(rfc3339(0), "1970-01-01T00:00:00Z");
-  EXPECT_EQ(rfc3339(1652659200), "2022-05-16T00:00:00Z");
-}
-
 }  // namespace
 }  // namespace slip::oci

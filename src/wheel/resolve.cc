@@ -2,15 +2,16 @@
 #include <ctime>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "core/text.h"
+#include "wheel/choice.h"
 #include "wheel/explain.h"
 #include "wheel/gaps.h"
 #include "wheel/index.h"
 #include "wheel/name.h"
 #include "wheel/sdist.h"
-#include "wheel/tags.h"
 #include "wheel/uv.h"
 #include "wheel/wheel.h"
 
@@ -35,90 +36,23 @@ std::map<std::string, std::string> versions_of(const std::vector<Pin>& pins) {
   return versions;
 }
 
+/// Of "numpy==1.26.4" lines.
+std::map<std::string, std::string> versions_of(const std::vector<std::string>& pins) {
+  std::map<std::string, std::string> versions;
+  for (const std::string& pin : pins) {
+    const std::size_t equals = pin.find("==");
+    versions[pin.substr(0, equals)] = equals == std::string::npos ? "" : pin.substr(equals + 2);
+  }
+  return versions;
+}
+
+const std::string& by_text(const AddedConstraint& added) { return added.constraint; }
+
 std::string why_of(const Pin& pin, const std::map<std::string, std::string>& direct) {
   if (const auto found = direct.find(pin.name); found != direct.end()) {
     return found->second;
   }
   return pin.via.empty() ? "requirement" : "needed by " + *std::min_element(pin.via.begin(), pin.via.end());
-}
-
-bool in_time(const IndexFile& file, const std::string& exclude_newer) {
-  return file.upload_time.empty() || exclude_newer.empty() ||
-         file.upload_time < exclude_newer;  // RFC 3339 UTC sorts as text
-}
-
-/// The file to take for a pin: the best wheel, or the sdist when that version has no wheel that fits.
-File choose_file(const Pin& pin, const std::vector<IndexFile>& offered, const Target& target,
-                 const std::string& exclude_newer, const std::vector<std::string>& hashes) {
-  const TagTarget tags = tag_target(target.python, target.glibc);
-  const IndexFile* best = nullptr;
-  const IndexFile* sdist = nullptr;
-  unsigned best_rank = 0;
-  for (const IndexFile& file : offered) {
-    if (!in_time(file, exclude_newer)) {
-      continue;
-    }
-    if (const auto wheel = parse_wheel_name(file.file)) {
-      if (wheel->name != pin.name || !same_version(wheel->version, pin.version)) {
-        continue;
-      }
-      const auto rank = tag_rank(*wheel, tags);
-      const bool better =
-          rank && (best == nullptr || *rank < best_rank || (*rank == best_rank && file.file > best->file));
-      if (better) {
-        best = &file;
-        best_rank = *rank;
-      }
-    } else if (const auto source = parse_sdist_name(file.file)) {
-      if (source->name == pin.name && same_version(source->version, pin.version) &&
-          (sdist == nullptr || file.file.ends_with(".tar.gz"))) {
-        sdist = &file;
-      }
-    }
-  }
-  const IndexFile* chosen = best != nullptr ? best : sdist;
-  if (chosen == nullptr) {
-    throw Error(ErrorKind::NotFound, "{} {} was resolved, but the index offers no file of it for Python {} on x86_64",
-                pin.name, pin.version, target.python);
-  }
-  if (!chosen->sha256) {
-    throw Error(ErrorKind::Unsupported, "the index names no SHA-256 for `{}`, so it cannot be locked", chosen->file)
-        .add_hint("use an index that gives hashes (PEP 503 `#sha256=`)");
-  }
-  if (!hashes.empty() && std::none_of(hashes.begin(), hashes.end(),
-                                      [&](const std::string& h) { return Digest::parse(h) == chosen->sha256; })) {
-    throw Error(ErrorKind::Conflict, "`{}` has SHA-256 {}, which is not among the hashes that are required for {}",
-                chosen->file, chosen->sha256->hex(), pin.name)
-        .add_hint("add that hash to the requirement, or drop its `--hash` options");
-  }
-  File file;
-  file.name = pin.name;
-  file.version = pin.version;
-  file.file = chosen->file;
-  file.size = chosen->size.value_or(0);
-  file.sha256 = *chosen->sha256;
-  file.sdist = best == nullptr;
-  file.url = chosen->url;
-  return file;
-}
-
-/// Sizes that the index did not give come from the downloaded file.
-void complete_sizes(std::vector<File>& files, http::Client& client, store::Store& store) {
-  for (File& file : files) {
-    if (file.size != 0) {
-      continue;
-    }
-    if (!store.has_blob(file.sha256)) {
-      http::Download job;
-      job.urls = {file.url};
-      job.target = store.partial_path(file.sha256);
-      job.sha256 = file.sha256;
-      job.label = file.name + " " + file.version;
-      client.download({&job, 1});
-      store.adopt_blob(job.target, file.sha256);
-    }
-    file.size = std::filesystem::file_size(store.blob_path(file.sha256));
-  }
 }
 
 class Resolver {
@@ -166,17 +100,24 @@ class Resolver {
     compile.preferences = request_.preferences;
     compile.exclude_newer = result.exclude_newer;
     compile.alias = request_.alias;
-    std::vector<AddedConstraint> added;
-    for (int round = 0; round < 5; ++round) {
+    // What the previous lock held tells, as a rule, what is going to be added: one question less for uv. It is a guess:
+    // a constraint that only it gave is dropped again.
+    std::vector<AddedConstraint> added = missing_constraints(versions_of(request_.preferences), request_.overruled);
+    bool guessed = !added.empty();
+    for (int round = 0; round < 6; ++round) {
       compile.constraints.clear();
       for (const AddedConstraint& a : added) {
         compile.constraints.push_back(a.constraint);
       }
       CompileAnswer answer = uv_.compile(compile);
-      if (!answer.solved) {
+      if (!answer.solved && !guessed) {
         throw explain(request_, compile, answer, added, target_, config_, client_, uv_);
       }
       std::vector<AddedConstraint> needed = missing_constraints(versions_of(answer.pins), request_.overruled);
+      if (std::exchange(guessed, false) && !std::ranges::includes(needed, added, {}, by_text, by_text)) {
+        added.clear();
+        continue;
+      }
       for (const AddedConstraint& a : added) {
         const bool there = std::any_of(needed.begin(), needed.end(),
                                        [&](const AddedConstraint& n) { return n.constraint == a.constraint; });
@@ -184,8 +125,7 @@ class Resolver {
           needed.push_back(a);
         }
       }
-      std::sort(needed.begin(), needed.end(),
-                [](const AddedConstraint& a, const AddedConstraint& b) { return a.constraint < b.constraint; });
+      std::ranges::sort(needed, {}, by_text);
       if (needed == added) {
         for (const AddedConstraint& a : added) {
           result.added.emplace_back(a.constraint, a.because);
@@ -199,20 +139,13 @@ class Resolver {
 
   std::vector<File> files_of(const std::vector<Pin>& pins, const std::string& exclude_newer,
                              const std::map<std::string, std::vector<std::string>>& hashes) {
-    std::vector<std::string> names;
+    std::vector<Wanted> wanted;
     for (const Pin& pin : pins) {
-      names.push_back(pin.name);
+      const auto required = hashes.find(pin.name);
+      wanted.push_back(
+          {pin.name, pin.version, required == hashes.end() ? std::vector<std::string>{} : required->second});
     }
-    const auto pages = fetch_index(names, request_.alias, config_, client_);
-    std::vector<File> files;
-    for (const Pin& pin : pins) {
-      const auto page = pages.find(pin.name);
-      const auto wanted = hashes.find(pin.name);
-      files.push_back(choose_file(pin, page == pages.end() ? std::vector<IndexFile>{} : page->second, target_,
-                                  exclude_newer, wanted == hashes.end() ? std::vector<std::string>{} : wanted->second));
-    }
-    complete_sizes(files, client_, store_);
-    return files;
+    return choose_files(wanted, request_.alias, target_, exclude_newer, config_, client_, store_);
   }
 
   void ensure_blob(const File& file) {

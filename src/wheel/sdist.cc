@@ -134,8 +134,46 @@ std::vector<std::string> build_requirements(const fs::path& sdist, const std::st
   }
 }
 
+namespace {
+
+constexpr const char* kBuilt = "sdist";
+
+/// Everything that the wheel's bytes come from: the archive, the tools, the root and its interpreter, how it is called.
+std::string key_of(const fs::path& sdist, const std::string& sdist_name, std::span<const WheelInput> tool_wheels,
+                   const Target& target) {
+  std::string text = format("{} {}\n{} {}\n{}\n", sdist_name, sdist.filename().string(),
+                            target.root.filename().string(), target.build_id, kBuild);
+  for (const WheelInput& tool : tool_wheels) {
+    text += format("{} {}\n", tool.file, tool.sha256.hex());
+  }
+  return codec::sha256(text).hex();
+}
+
+/// The wheel that the same build gave before, when it still lies in the store.
+std::optional<Built> built_before(const std::string& key, const store::Store& store) {
+  const auto record = store.record(kBuilt, key);
+  if (!record) {
+    return std::nullopt;
+  }
+  const auto words = split_words(*record);
+  Built built;
+  built.sha256 = Digest::from(words.at(0));
+  built.file = words.at(1);
+  if (!store.has_blob(built.sha256)) {
+    return std::nullopt;
+  }
+  built.size = fs::file_size(store.blob_path(built.sha256));
+  return built;
+}
+
+}  // namespace
+
 Built build_sdist(const fs::path& sdist, const std::string& sdist_name, std::span<const WheelInput> tool_wheels,
                   const Target& target, store::Store& store, const launch::HostId& id, Events& events) {
+  const std::string key = key_of(sdist, sdist_name, tool_wheels, target);
+  if (auto known = built_before(key, store)) {
+    return *std::move(known);
+  }
   Task task(events, "Building", sdist_name);
   const os::TempDir scratch = store.temp_dir("sdist-");
   const fs::path in = scratch.path() / "in";
@@ -192,6 +230,7 @@ Built build_sdist(const fs::path& sdist, const std::string& sdist_name, std::spa
     os::call(::chown, made[0].c_str(), uid_t{0}, gid_t{0}).or_throw("take over `{}`", built.file);
   }
   store.adopt_blob(made[0], built.sha256);
+  store.set_record(kBuilt, key, built.sha256.hex() + " " + built.file);
   task.succeed();
   return built;
 }

@@ -4,10 +4,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <ctime>
+#include <nlohmann/json.hpp>
 
+#include "codec/json.h"
 #include "codec/zip.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "os/file.h"
 #include "wheel/name.h"
 
@@ -40,6 +44,23 @@ std::string without_noise(std::string_view text) {
     }
   }
   return kept;
+}
+
+/// uv's own settings: the indexes in their order, and how long what it has seen of them holds. A page that was read
+/// after the time up to which uploads count has everything that counts, so it is not asked for again, nor are files,
+/// which never change (a TOML text may be written as JSON writes it). uv searches the default index last, whatever its
+/// place.
+std::string settings_of(const std::vector<std::string>& indexes, const std::string& exclude_newer) {
+  const auto limit = parse_rfc3339(exclude_newer);
+  const std::int64_t age = limit ? std::time(nullptr) - *limit : 0;
+  std::string text;
+  for (const std::string& index : indexes) {
+    text += format("[[index]]\nurl = {}\n", codec::Json(index).dump());
+    text += format("cache-control = {{ api = \"max-age={}\", files = \"max-age=31536000, immutable\" }}\n",
+                   std::max<std::int64_t>(age, 0));
+    text += &index == &indexes.back() ? "default = true\n" : "";
+  }
+  return text;
 }
 
 std::string lines_of(const std::vector<std::string>& lines) { return join(lines, "\n") + "\n"; }
@@ -112,19 +133,17 @@ CompileAnswer Uv::compile(const CompileRequest& request) {
   options.mounts = {{io, std::string(kInside) + "/io", false},
                     {cache, std::string(kInside) + "/cache", false},
                     {program_.parent_path(), std::string(kInside) + "/bin", true}};
+  const fs::path settings = io / "uv.toml";  // an index's address may hold a password
+  os::write_file(settings, settings_of(config::require_python(config_, request.alias), request.exclude_newer), 0600);
+  give_to(settings, id_);
   std::map<std::string, std::string> env = {{"UV_CACHE_DIR", std::string(kInside) + "/cache"},
-                                            {"UV_NO_CONFIG", "1"},
+                                            {"UV_CONFIG_FILE", std::string(kInside) + "/io/uv.toml"},
                                             {"UV_PYTHON_DOWNLOADS", "never"},
                                             {"UV_NO_PROGRESS", "1"},
                                             {"UV_LINK_MODE", "copy"},
                                             {"NO_COLOR", "1"},
                                             {"UV_HTTP_TIMEOUT", "60"},
                                             {"UV_EXCLUDE_NEWER", request.exclude_newer}};
-  const std::vector<std::string>& indexes = config::require_python(config_, request.alias);
-  env["UV_DEFAULT_INDEX"] = indexes.front();
-  for (std::size_t i = 1; i < indexes.size(); ++i) {
-    env["UV_INDEX"] += (i == 1 ? "" : " ") + indexes[i];
-  }
   if (!config_.ca_file.empty()) {
     options.mounts.push_back({fs::canonical(config_.ca_file), std::string(kInside) + "/ca.pem", true});
     env["SSL_CERT_FILE"] = std::string(kInside) + "/ca.pem";

@@ -90,7 +90,8 @@ struct WheelInput {
 };
 
 /// Builds an sdist in the sandbox with these tools, offline; the wheel becomes a blob of the store. The same inputs
-/// give the same bytes for everybody. `with` of the result is left to the caller.
+/// give the same bytes for everybody, and a build that this store has the wheel of is not repeated. `sdist` is a blob
+/// of the store. `with` of the result is left to the caller.
 /// @throws Error Invalid with the last lines of the build
 /// @source PEP 517
 Built build_sdist(const std::filesystem::path& sdist, const std::string& sdist_name,

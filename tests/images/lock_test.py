@@ -92,6 +92,19 @@ class Locked(support.Case):
         self.assertNotIn("added", lock)
         self.assertFalse(self.versions(lock)["numpy"].startswith("1."))
 
+    def test_a_closed_gap_goes_with_its_reason(self):
+        project = self.project(BASE + "requirements: [pandas==1.5.3]\n")
+        self.slipway("lock", cwd=project)
+        (project / "slipway.yaml").write_text(BASE + "requirements: [pandas==1.5.3, six]\n")
+        self.slipway("lock", cwd=project)
+        self.assertEqual([a["constraint"] for a in tomllib.loads((project / "slipway.lock").read_text())["added"]], ["numpy<2"])
+        (project / "slipway.yaml").write_text(BASE + "requirements: [numpy]\n")
+        self.slipway("lock", cwd=project)
+        self.assertNotIn("added", tomllib.loads((project / "slipway.lock").read_text()))
+        (project / "slipway.yaml").write_text(BASE + "requirements: ['numpy>=2']\n")
+        self.slipway("lock", cwd=project)
+        self.assertFalse(self.versions(tomllib.loads((project / "slipway.lock").read_text()))["numpy"].startswith("1."))
+
     def test_one_version_moves_when_told_and_nothing_else(self):
         project = self.project(BASE + "requirements: [six==1.16.0, tomli==2.0.1]\n")
         self.slipway("lock", cwd=project)
