@@ -4,6 +4,7 @@
 
 #include "core/count.h"
 #include "core/text.h"
+#include "lock/compression.h"
 
 namespace slip::cli {
 
@@ -25,6 +26,19 @@ nlohmann::json record_of(const image::BuildResult& built, double seconds) {
           {"size_unpacked", built.size_unpacked},
           {"layers", layers},
           {"seconds", seconds}};
+}
+
+void declare_compression(Options& o, std::string& word) {
+  o.value("compression", "KIND", word, "how layers are compressed; zstd is smaller, and not for every tool")
+      .choices({"gzip", "zstd"})
+      .fallback("what the lock names, gzip");
+}
+
+lock::Lock compressed(lock::Lock lock, const std::string& word) {
+  if (word.empty()) {
+    return lock;
+  }
+  return lock::compressed_by(std::move(lock), word == "zstd" ? codec::Compression::Zstd : codec::Compression::Gzip);
 }
 
 std::string built_line(const char* verb, const image::BuildResult& built, double seconds) {

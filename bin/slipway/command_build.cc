@@ -25,6 +25,7 @@ class Build final : public Command {
     o.value("variant", "NAME", variant_, "build a variant of the spec");
     o.value("tag", 't', "REF", tag_, "what to call the image").fallback("the spec's name");
     o.value("output", 'o', "KIND:PATH", outputs_, "also write the image there (may be repeated)");
+    declare_compression(o, compression_);
     o.value("bundle", "FILE", bundle_, "build what `slipway bundle` wrote, from the inputs in it; needs no checkout")
         .file();
     o.flag("no-import-check", no_import_check_, "do not import what was asked for at the end");
@@ -51,14 +52,14 @@ class Build final : public Command {
   image::BuildResult build_project(Session& s) {
     const Project project = open_project(file_, variant_);
     const image::InitProgram init = find_init();
-    const lock::Lock& lock = require_lock(project, init);
+    const lock::Lock lock = compressed(require_lock(project, init), compression_);
     const image::BuildOptions options{tag_, outputs_, !no_import_check_};
     return image::build(project.spec, lock, init, options, s.context(offline_));
   }
 
   image::BuildResult build_bundle(Session& s) {
-    if (!outputs_.empty() || !variant_.empty() || !file_.empty()) {
-      throw Error(ErrorKind::Usage, "--bundle takes neither --file, --variant nor --output")
+    if (!outputs_.empty() || !variant_.empty() || !file_.empty() || !compression_.empty()) {
+      throw Error(ErrorKind::Usage, "--bundle takes neither --file, --variant, --compression nor --output")
           .add_hint("the bundle itself is an OCI archive");
     }
     return inspect::build_bundle(bundle_, tag_, s.context(offline_));
@@ -68,6 +69,7 @@ class Build final : public Command {
   std::string file_;
   std::string variant_;
   std::string tag_;
+  std::string compression_;
   std::vector<std::string> outputs_;
   bool no_import_check_ = false;
   bool offline_ = false;

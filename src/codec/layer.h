@@ -55,7 +55,7 @@ struct EncodedLayer {
 /// libdeflate/1.14/6").
 std::string encoder_id();
 
-/// Writes one gzip-compressed OCI layer: a concatenation of gzip members, cut into fixed blocks of 1 MiB of tar,
+/// Writes one gzip-compressed OCI layer (others: compression.h): gzip members, cut into fixed blocks of 1 MiB of tar,
 /// except that spliced content makes a member of its own. The bytes depend only on the items: same for every
 /// thread count and machine. Items are written in the order given and must be sorted by stored name (a directory's
 /// with its trailing "/"), without duplicates; parents must be present or in a lower layer.

@@ -10,6 +10,7 @@
 
 #include "codec/ar.h"
 #include "codec/compress.h"
+#include "codec/compression.h"
 #include "codec/sha256.h"
 #include "codec/zip.h"
 #include "core/error.h"
@@ -175,6 +176,47 @@ TEST_F(LayerTest, BlocksAreCutAtFixedPlacesWhateverTheItems) {
   const EncodedLayer b = encode_layer(items, twice);
   EXPECT_EQ(a, b);
   EXPECT_EQ(once.data, twice.data);
+}
+
+/// What lies deflated in an archive is compressed anew: the tar is the same.
+TEST_F(LayerTest, ZstdHoldsTheSameTarInFramesOfItsOwn) {
+  const std::string plain = pattern(20u << 20, 3);
+  const Bytes member = Deflater().gzip_member(as_bytes(plain));
+  const std::string raw(as_text(ByteView(member).subspan(10, member.size() - 18)));
+  LayerItem big = text("b", plain);
+  const SplicedContent sound{write("archive", raw), 0, raw.size(), crc32(0, as_bytes(plain)), write("plain", plain)};
+  big.content = sound;
+  std::vector<LayerItem> items = {text("a", "hello"), big};
+  BytesSink gzip;
+  BytesSink zstd;
+  const EncodedLayer a = encode_layer(items, Compression::Gzip, gzip);
+  const EncodedLayer b = encode_layer(items, Compression::Zstd, zstd);
+  EXPECT_EQ(a.diff_id, b.diff_id);
+  EXPECT_EQ(a.size_unpacked, b.size_unpacked);
+  EXPECT_NE(a.digest, b.digest);
+  EXPECT_EQ(sha256(zstd.data), b.digest);
+  const fs::path layer = write("layer.tar.zst", as_text(zstd.data));
+  EXPECT_EQ(shell("zstd -q -t " + layer.string() + " && echo sound"), "sound\n");
+  EXPECT_EQ(shell("zstd -dc " + layer.string() + " | sha256sum").substr(0, 64), b.diff_id.hex());
+  EXPECT_EQ(shell("zstd -lv " + layer.string() + " | grep -c 'Zstandard Frames: 3$'"), "1\n") << "8 MiB of tar each";
+
+  BytesSink again;
+  items[1].content = FileContent{dir_ / "plain"};
+  EXPECT_EQ(encode_layer(items, Compression::Zstd, again), b);
+  EXPECT_EQ(again.data, zstd.data);
+
+  SplicedContent wrong = sound;
+  wrong.crc32 ^= 1;
+  items[1].content = wrong;
+  EXPECT_THROW(encode_layer(items, Compression::Zstd, again), Error);
+}
+
+TEST(Encoder, IsKnownByItsFamilyInAnyRelease) {
+  EXPECT_EQ(compression_of(encoder_id(Compression::Gzip)), Compression::Gzip);
+  EXPECT_EQ(compression_of(encoder_id(Compression::Zstd)), Compression::Zstd);
+  EXPECT_EQ(compression_of("zstd-frames/7 libzstd/9.9.9/3"), Compression::Zstd);
+  EXPECT_EQ(compression_of("gzip-members/1 libdeflate/0.1/1"), Compression::Gzip);
+  EXPECT_EQ(compression_of("lzma"), std::nullopt);
 }
 
 TEST_F(LayerTest, GoldenDigest) {

@@ -94,7 +94,8 @@ void add_history(oci::ImageConfig& config, const std::vector<Layer>& layers) {
 
 oci::LayerSource layer_source(const Layer& layer, Engine& engine) {
   oci::LayerSource source;
-  source.descriptor.media_type = oci::media::kLayerGzip;
+  source.descriptor.media_type =
+      layer.compression == codec::Compression::Zstd ? oci::media::kLayerZstd : oci::media::kLayerGzip;
   source.descriptor.digest = layer.encoded.digest;
   source.descriptor.size = layer.encoded.size;
   source.diff_id = layer.encoded.diff_id;

@@ -17,6 +17,7 @@
 #include "image/steps.h"
 #include "image/system.h"
 #include "launch/ownership.h"
+#include "lock/compression.h"
 #include "lock/packages.h"
 #include "store/root.h"
 
@@ -46,6 +47,11 @@ std::optional<codec::EncodedLayer> parse_record(const std::string& text) {
   return codec::EncodedLayer{*digest, *diff_id, std::stoull(std::string(words[2])), std::stoull(std::string(words[3]))};
 }
 
+/// What a layer's bytes depend on: its recipe, which decides what it holds, and the encoder.
+std::string layer_key(const LayerPlan& layer, codec::Compression compression) {
+  return codec::sha256(format("{}\n{}", key(layer.recipe).hex(), codec::encoder_id(compression))).hex();
+}
+
 std::string captured_key(const Recipe& recipe) { return format("layer-{}", key(recipe).hex()); }
 
 /// True for layers made by running something over the merged root of those below.
@@ -53,7 +59,7 @@ bool stands_on_root(const Recipe& recipe) {
   return std::holds_alternative<NbextensionsRecipe>(recipe) || std::holds_alternative<RunRecipe>(recipe);
 }
 
-bool spliced(const Recipe& recipe) { return std::holds_alternative<WheelsRecipe>(recipe); }
+bool of_wheels(const Recipe& recipe) { return std::holds_alternative<WheelsRecipe>(recipe); }
 
 Items files_items(const FilesRecipe& recipe, const std::filesystem::path& scratch, const lock::Context& context) {
   Items items;
@@ -99,11 +105,12 @@ Items init_items(const InitRecipe& recipe, const std::filesystem::path& scratch,
 
 struct Engine::State {
   State(const lock::Lock& l, const std::vector<LayerPlan>& p, lock::Context& c)
-      : lock(l), plan(p), context(c), items(p.size()) {}
+      : lock(l), plan(p), context(c), compression(lock::compression_of(l)), items(p.size()) {}
 
   const lock::Lock& lock;
   const std::vector<LayerPlan>& plan;
   lock::Context& context;
+  const codec::Compression compression;
   std::vector<std::optional<Items>> items;          ///< by layer, once made
   std::map<std::string, wheel::WheelInput> wheels;  ///< by name, once fetched
   std::map<std::string, Items> byte_code;           ///< by wheel name, once compiled
@@ -277,28 +284,28 @@ struct Engine::State {
 
   codec::EncodedLayer encode(std::size_t i) {
     const Items& all = get(i);
-    if (spliced(plan[i].recipe)) {
+    if (of_wheels(plan[i].recipe) && compression == codec::Compression::Gzip) {
       NullSink nowhere;
-      return codec::encode_layer(all, nowhere);
+      return codec::encode_layer(all, compression, nowhere);
     }
     const os::TempDir folder = context.store.temp_dir("layer-");
     os::AtomicFile file(folder.path() / "blob");
     os::FdSink out(file.fd().get(), "a layer");
-    const codec::EncodedLayer encoded = codec::encode_layer(all, out);
+    const codec::EncodedLayer encoded = codec::encode_layer(all, compression, out);
     file.commit();
     context.store.adopt_blob(folder.path() / "blob", encoded.digest);
     return encoded;
   }
 
-  std::optional<codec::EncodedLayer> known(std::size_t i) {
-    const auto text = context.store.record(kBucket, key(plan[i].recipe).hex());
+  [[nodiscard]] std::optional<codec::EncodedLayer> known(const LayerPlan& layer) const {
+    const auto text = context.store.record(kBucket, layer_key(layer, compression));
     return text ? parse_record(*text) : std::nullopt;
   }
 
   void make_layer(std::size_t i, std::vector<Layer>& layers) {
     Task task(context.events, "Building", format("layer {}", plan[i].name));
     layers[i].encoded = encode(i);
-    context.store.set_record(kBucket, key(plan[i].recipe).hex(), record_of(layers[i].encoded));
+    context.store.set_record(kBucket, layer_key(plan[i], compression), record_of(layers[i].encoded));
     task.succeed();
   }
 };
@@ -315,13 +322,14 @@ std::vector<Layer> Engine::build() {
   bool wheels = false;
   for (std::size_t i = 0; i < s.plan.size(); ++i) {
     layers[i].plan = s.plan[i];
-    if (const auto encoded = s.known(i)) {
+    layers[i].compression = s.compression;
+    if (const auto encoded = s.known(s.plan[i])) {
       layers[i].encoded = *encoded;
       layers[i].reused = true;
     } else if (stands_on_root(s.plan[i].recipe)) {
       stacked.push_back(i);
     } else {
-      wheels = wheels || spliced(s.plan[i].recipe);
+      wheels = wheels || of_wheels(s.plan[i].recipe);
       alone.push_back(i);
     }
   }
@@ -351,7 +359,7 @@ std::filesystem::path Engine::root() {
   if (const auto found = s.context.store.find_tree(root_key(s.plan))) {
     return *found;
   }
-  if (std::any_of(s.plan.begin(), s.plan.end(), [](const LayerPlan& p) { return spliced(p.recipe); })) {
+  if (std::any_of(s.plan.begin(), s.plan.end(), [](const LayerPlan& p) { return of_wheels(p.recipe); })) {
     s.ensure_byte_code();
   }
   Task task(s.context.events, "Linking", "the image's root");
@@ -361,16 +369,13 @@ std::filesystem::path Engine::root() {
 }
 
 void Engine::prepare() {
-  if (std::any_of(state_->plan.begin(), state_->plan.end(), [](const LayerPlan& p) { return spliced(p.recipe); })) {
+  if (std::any_of(state_->plan.begin(), state_->plan.end(), [](const LayerPlan& p) { return of_wheels(p.recipe); })) {
     state_->ensure_byte_code();
     state_->target();
   }
 }
 
-std::optional<codec::EncodedLayer> Engine::known(const LayerPlan& layer) const {
-  const auto text = state_->context.store.record(kBucket, key(layer.recipe).hex());
-  return text ? parse_record(*text) : std::nullopt;
-}
+std::optional<codec::EncodedLayer> Engine::known(const LayerPlan& layer) const { return state_->known(layer); }
 
 void Engine::produce(const Layer& layer, Sink& out) {
   State& s = *state_;
@@ -380,12 +385,13 @@ void Engine::produce(const Layer& layer, Sink& out) {
     copy_all(source, out);
     return;
   }
-  if (spliced(layer.plan.recipe)) {
+  if (of_wheels(layer.plan.recipe)) {
     s.ensure_byte_code();
   }
   const auto at =
       std::find_if(s.plan.begin(), s.plan.end(), [&](const LayerPlan& p) { return p.name == layer.plan.name; });
-  const codec::EncodedLayer again = codec::encode_layer(s.get(static_cast<std::size_t>(at - s.plan.begin())), out);
+  const codec::EncodedLayer again =
+      codec::encode_layer(s.get(static_cast<std::size_t>(at - s.plan.begin())), s.compression, out);
   if (again != layer.encoded) {
     throw Error(ErrorKind::Corrupt, "layer `{}` came out as {}, it was {}", layer.plan.name, again.digest.brief(),
                 layer.encoded.digest.brief())
@@ -398,7 +404,7 @@ const std::vector<codec::LayerItem>& Engine::items(std::size_t layer) { return s
 std::vector<std::string> Engine::tree_keys() const {
   std::vector<std::string> keys = {root_key(state_->plan)};
   for (const LayerPlan& layer : state_->plan) {
-    if (!spliced(layer.recipe) && !std::holds_alternative<DebsRecipe>(layer.recipe) &&
+    if (!of_wheels(layer.recipe) && !std::holds_alternative<DebsRecipe>(layer.recipe) &&
         !std::holds_alternative<SystemRecipe>(layer.recipe) && !std::holds_alternative<TextsRecipe>(layer.recipe) &&
         !std::holds_alternative<PickRecipe>(layer.recipe)) {
       keys.push_back(captured_key(layer.recipe));

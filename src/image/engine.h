@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "codec/layer.h"
+#include "codec/compression.h"
 #include "image/plan.h"
 #include "lock/context.h"
 #include "lock/lock.h"
@@ -19,11 +19,13 @@ namespace slip::image {
 struct Layer {
   LayerPlan plan;
   codec::EncodedLayer encoded;
+  codec::Compression compression = codec::Compression::Gzip;
   bool reused = false;  ///< known from an earlier build; nothing was made
 };
 
-/// Turns recipes into layers: the one engine behind every kind of image. Caches by recipe key; layers of wheels are
-/// never kept as blobs (their bytes can be made again from the wheels faster than read back twice), all others are.
+/// Turns recipes into layers: the one engine behind every kind of image. The lock says how they are compressed. Caches
+/// by recipe key; gzip layers of wheels are never kept as blobs (their bytes can be made again from the wheels faster
+/// than read back twice), all others are.
 class Engine {
  public:
   /// Everything is referred to, not copied.

@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "codec/json.h"
-#include "codec/layer.h"
 #include "codec/sha256.h"
 #include "core/format.h"
 
@@ -111,7 +110,7 @@ std::string kind_of(const Recipe& recipe) {
 std::string describe(const Recipe& recipe) { return codec::dump_canonical(to_json(recipe)); }
 
 Digest key(const Recipe& recipe) {
-  return codec::sha256(format("slipway recipe {}\n{}\n{}", kRecipeFormat, codec::encoder_id(), describe(recipe)));
+  return codec::sha256(format("slipway recipe {}\n{}", kRecipeFormat, describe(recipe)));
 }
 
 }  // namespace slip::image

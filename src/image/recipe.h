@@ -11,8 +11,8 @@
 #include "lock/lock.h"
 
 /// An image is a list of layer recipes. A recipe is a value: what goes in (packages and files by digest, a
-/// command), under which rules, with which encoder. Its key is the hash of all that, and nothing else decides the
-/// layer's bytes: not the host, the time, the user, the mirror.
+/// command), under which rules. Its key is the hash of all that, and nothing but it and the encoder decides the layer's
+/// bytes: not the host, the time, the user, the mirror.
 namespace slip::image {
 
 /// Debian packages, unpacked. The first layer also holds the root's skeleton (usr-merge links and mount points).
@@ -145,7 +145,7 @@ struct LayerPlan {
 std::string kind_of(const Recipe& recipe);
 /// Canonical JSON of the recipe: the text that key() hashes, and what `explain` shows.
 std::string describe(const Recipe& recipe);
-/// SHA-256 over the format of recipes, the encoder and describe().
+/// SHA-256 over the format of recipes and describe().
 Digest key(const Recipe& recipe);
 
 }  // namespace slip::image

@@ -30,7 +30,7 @@ struct StoredImage::State {
     engine = std::make_unique<Engine>(lock, plan, context);
     for (const LayerPlan& layer : plan) {
       if (const auto encoded = engine->known(layer)) {
-        made.emplace(encoded->digest, Layer{layer, *encoded, true});
+        made.emplace(encoded->digest, Layer{layer, *encoded, codec::Compression::Gzip, true});
       }
     }
   }

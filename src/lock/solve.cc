@@ -4,9 +4,9 @@
 #include <map>
 #include <set>
 
-#include "codec/layer.h"
 #include "core/suggest.h"
 #include "core/text.h"
+#include "lock/compression.h"
 #include "lock/packages.h"
 #include "lock/split.h"
 #include "wheel/name.h"
@@ -253,8 +253,9 @@ std::string stale_reason(const Lock& lock, const spec::Spec& spec, const Digest&
   if (lock.spec != spec.digest()) {
     return "the spec was changed after it was locked";
   }
-  if (lock.encoder != codec::encoder_id()) {
-    return format("it was locked for the encoder `{}`, this slipway has `{}`", lock.encoder, codec::encoder_id());
+  const std::string encoder = codec::encoder_id(compression_of(lock));
+  if (lock.encoder != encoder) {
+    return format("it was locked for the encoder `{}`, this slipway has `{}`", lock.encoder, encoder);
   }
   if (lock.init != init) {
     return format("it names slipway-init {}, this slipway brings {}", lock.init.brief(), init.brief());
@@ -272,7 +273,7 @@ Lock solve(const spec::Spec& spec, const SolveOptions& wanted, Context& context)
   Lock lock;
   lock.spec = spec.digest();
   lock.suite = spec.suite;
-  lock.encoder = codec::encoder_id();
+  lock.encoder = codec::encoder_id(options.previous ? compression_of(*options.previous) : codec::Compression::Gzip);
   lock.init = options.init;
   solve_debian(lock, spec, options, context);
   if (!spec.python.empty() && !(spec.requirements.empty() && implied_requirements(spec).empty())) {

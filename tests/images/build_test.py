@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import tarfile
 import tomllib
@@ -219,6 +220,31 @@ class Build(support.Case):
             self.assertEqual(seen["Digest"], digest, reference)
         seen = json.loads(subprocess.run(["skopeo", "inspect", "--config", f"docker-archive:{self.dir}/d.tar"], check=True, capture_output=True).stdout)
         self.assertEqual(seen["config"]["User"], "1000:1000")
+
+    def test_zstd_layers_hold_the_same(self):
+        project = self.copy()
+        gzip = self.slipway("build", "--json", cwd=project).json()
+        made = lambda: self.slipway("build", "--json", "--compression", "zstd", "--output", f"oci:{self.dir}/layout:small", cwd=project).json()
+        zstd = made()
+        # All but the last, which is the lock itself and names the encoder.
+        self.assertEqual([l["diff_id"] for l in gzip["layers"][:-1]], [l["diff_id"] for l in zstd["layers"][:-1]])
+        self.assertFalse({l["digest"] for l in gzip["layers"]} & {l["digest"] for l in zstd["layers"]})
+        self.assertLess(zstd["size"], gzip["size"])
+        shutil.rmtree(self.dir / "layout")
+        again = made()
+        self.assertEqual(again["digest"], zstd["digest"])
+        self.assertTrue(all(layer["reused"] for layer in again["layers"]))
+        self.assertEqual(self.slipway("build", "--json", cwd=project).json()["digest"], gzip["digest"])
+        document = json.loads((self.dir / "layout/index.json").read_text())
+        blob = lambda descriptor: self.dir / "layout/blobs/sha256" / descriptor["digest"].split(":")[1]
+        for layer in json.loads(blob(document["manifests"][0]).read_text())["layers"]:
+            self.assertEqual(layer["mediaType"], "application/vnd.oci.image.layer.v1.tar+zstd")
+            if support.have("zstd"):
+                support.checked("zstd", "-q", "-t", blob(layer))
+        self.assertTrue(self.slipway("verify", "--json", f"oci:{self.dir}/layout", cwd=project).json()["same"])
+        if support.have("skopeo"):
+            support.checked("skopeo", "--insecure-policy", "copy", "-q", f"oci:{self.dir}/layout:small", f"oci-archive:{self.dir}/copied.tar")
+            self.assertEqual(json.loads(support.checked("skopeo", "inspect", f"oci-archive:{self.dir}/copied.tar"))["Digest"], zstd["digest"])
 
     def test_run_step_keeps_owner_and_mode(self):
         project = self.copy()

@@ -67,6 +67,14 @@ class Built(RegistryCase):
         self.slip("pull", name, env=env)
         self.assertEqual(self.slip("run", "--image", name, "--", "python", "scripts/hello.py", env=env).out, "changed\n")
 
+    def test_zstd_layers_travel(self):
+        made = self.slipway("build", "--tag", self.tag, "--compression", "zstd", "--json", cwd=self.folder).json()
+        self.assertEqual(self.push()["digest"], made["digest"])
+        env = self.other_store()
+        name = f"{self.server.host}/team/small:1"
+        self.assertEqual(self.slip("pull", name, "--json", env=env).json()["digest"], made["digest"])
+        self.assertEqual(self.slip("run", "--image", name, "--", "python", "scripts/hello.py", env=env).out, "hello 1.26.4\n")
+
     def test_cut_while_layers_are_made(self):
         # How many connections a push opens and what each carries is the machine's affair: the first is always cut, and what
         # takes its place again and again, until the list is used up.
