@@ -1,3 +1,4 @@
+#include <charconv>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -34,9 +35,9 @@ class Ship final : public Command {
         "own warm-up requests have run, and answers a request for every signature; where the workspace image of "
         "`--lock` "
         "is in the store, Python's TensorFlow must give the same numbers.");
-    o.arg("DIR", folder_, "a SavedModel, or a folder of numbered versions of one: the newest is taken")
-        .required()
-        .file();
+    o.arg("DIR", folder_, "a SavedModel, or a folder of numbered versions of one").required().file();
+    o.value("versions", "N", versions_, "how many of the numbered versions, the newest first, or `all`: each is served")
+        .fallback("1");
     o.value("tag", 't', "REF", tag_, "what to call the image").fallback("the model's name and version");
     o.value("name", 'n', "NAME", name_, "what clients call the model").fallback("the folder's name");
     o.value("lock", "FILE", lock_, "the slipway.lock that it was trained with: its TensorFlow is what serves it")
@@ -49,6 +50,7 @@ class Ship final : public Command {
     o.value("request", 'r', "FILE", requests_, "also prove it with this REST request for `:predict` (may be repeated)");
     o.value("output", 'o', "KIND:PATH", outputs_,
             "also write the image there, as `slipway build` does (may be repeated)");
+    declare_compression(o, compression_);
     o.flag("offline", offline_, "use only what the store holds");
     o.json();
     o.example("slipway ship ./model --tag churn:1", "an image that serves one model");
@@ -59,29 +61,37 @@ class Ship final : public Command {
   int run(Session& s) override {
     const auto start = std::chrono::steady_clock::now();
     model::ShipInput input;
-    input.model = model::open_saved_model(folder_, name_);
+    input.models = model::open_versions(folder_, name_, count_of(versions_));
+    const model::SavedModel& newest = input.models.back();
     input.programs = {find_init(), {}, {}};
     std::tie(input.programs.serve, input.programs.serve_sha256) = find_program("slipway-serve", "SLIPWAY_SERVE");
     lock::Context& context = s.context(offline_);
-    input.runtime = model::with_tensorflow(runtime(s, input.programs.init.sha256, context), tensorflow());
+    input.runtime =
+        compressed(model::with_tensorflow(runtime(s, input.programs.init.sha256, context), tensorflow()), compression_);
     const std::optional<Training> training = trained_in(s);
     input.training = training ? training->digest : "";
-    say_signatures(s, input.model);
+    say_signatures(s, input.models);
     const model::ShipPlan plan = model::plan_ship(input, context);
     image::Engine engine(plan.lock, plan.layers, context);
     const fs::path root = engine.root();
-    std::vector<Finding> findings = model::check_model(input.model, model::facts_of(plan, root, context));
-    model::refuse_unless_ok(input.model, findings);
-    prove(s, input.model, root, training, findings, context);
+    std::vector<Finding> findings;
+    for (const model::SavedModel& version : input.models) {
+      findings = model::check_model(version, model::facts_of(plan, root, context));
+      model::refuse_unless_ok(version, findings);
+    }
+    prove(s, input.models, root, training, findings, context);
     std::vector<image::Layer> layers = engine.build();
-    const std::string tag = tag_.empty() ? to_lower(input.model.name) + ":" + input.model.version : tag_;
+    const std::string tag = tag_.empty() ? to_lower(newest.name) + ":" + newest.version : tag_;
     const image::BuildResult built =
         image::assemble({plan.config, tag, outputs_}, plan.layers, std::move(layers), engine, plan.lock, context);
     const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (s.json()) {
       nlohmann::json record = record_of(built, seconds);
       record["signatures"] = nlohmann::json::parse(plan.config.labels.at(model::kModelLabel)).at("signatures");
-      record["model"] = {{"name", input.model.name}, {"version", input.model.version}};
+      record["model"] = {{"name", newest.name}, {"version", newest.version}};
+      for (const model::SavedModel& version : input.models) {
+        record["model"]["versions"].push_back(version.version);
+      }
       record["runtime"] = {{"tensorflow", plan.lock.wheels.at(0).version},
                            {"slipway-serve", input.programs.serve_sha256.text()}};
       record["checks"] = to_json(findings);
@@ -126,9 +136,26 @@ class Ship final : public Command {
     return training;
   }
 
-  static void say_signatures(Session& s, const model::SavedModel& model) {
-    s.say(format("Read {} version {}: {}", model.name, model.version,
-                 counted(model.graph.signatures.size(), "signature")));
+  /// 0: all.
+  static std::size_t count_of(const std::string& text) {
+    if (text.empty() || text == "all") {
+      return text.empty() ? 1 : 0;
+    }
+    std::size_t count = 0;
+    const char* end = text.data() + text.size();
+    const auto [stop, error] = std::from_chars(text.data(), end, count);
+    if (error != std::errc{} || stop != end || count == 0) {
+      throw Error(ErrorKind::Usage, "--versions takes a number or `all`, not `{}`", printable(text))
+          .add_hint("`--versions 2` ships the two newest");
+    }
+    return count;
+  }
+
+  static void say_signatures(Session& s, const std::vector<model::SavedModel>& versions) {
+    const model::SavedModel& model = versions.back();
+    s.say(format("Read {} version {}: {}{}", model.name, model.version,
+                 counted(model.graph.signatures.size(), "signature"),
+                 versions.size() == 1 ? "" : format("; with it {} before", counted(versions.size() - 1, "version"))));
     for (const auto& [name, signature] : model.graph.signatures) {
       const auto listed = [](const std::map<std::string, serving::TensorInfo>& tensors) {
         std::vector<std::string> parts;
@@ -141,13 +168,14 @@ class Ship final : public Command {
     }
   }
 
-  void prove(Session& s, const model::SavedModel& model, const fs::path& root, const std::optional<Training>& training,
-             std::vector<Finding>& findings, lock::Context& context) const {
+  void prove(Session& s, const std::vector<model::SavedModel>& versions, const fs::path& root,
+             const std::optional<Training>& training, std::vector<Finding>& findings, lock::Context& context) const {
+    const model::SavedModel& model = versions.back();
     std::vector<std::string> requests;
     for (const std::string& file : requests_) {
       requests.push_back(os::read_file(file));
     }
-    model::Proof proof = model::prove(model, root, requests, {fs::read_symlink("/proc/self/exe"), "ask"}, context);
+    model::Proof proof = model::prove(versions, root, requests, {fs::read_symlink("/proc/self/exe"), "ask"}, context);
     if (training && !proof.exchanges.empty()) {
       const fs::path inside = root / std::string(model::kModels).substr(1) / model.name / model.version;
       proof.findings.push_back(model::compare_with_python(proof.exchanges, inside, training->root, context));
@@ -228,8 +256,10 @@ class Ship final : public Command {
   std::string folder_;
   std::string tag_;
   std::string name_;
+  std::string versions_;
   std::string lock_;
   std::string runtime_;
+  std::string compression_;
   std::vector<std::string> requests_;
   std::vector<std::string> outputs_;
   bool update_ = false;

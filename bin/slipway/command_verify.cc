@@ -23,7 +23,9 @@ class Verify final : public Command {
         "from "
         "the store, each hashed again, or from their sources; slipway-init is taken out of the image and held against "
         "the "
-        "lock; the project's files are taken out of the image, since no lock names them.\n\n"
+        "lock; the project's files, a model and the program that serves it are taken out of the image, since no lock "
+        "names "
+        "them.\n\n"
         "Where something differs, the first layer, path and field that does is named. Exit status 1: the image is not "
         "what "
         "its lock gives.");

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "codec/compress.h"
@@ -187,7 +188,10 @@ std::vector<LayerItem> extracted_items(const ExtractRecipe& recipe, const std::f
     if (entry == nullptr) {
       throw Error(ErrorKind::NotFound, "{} holds no `{}`", input.file, name);
     }
-    Task task(context.events, "Unpacking", name);
+    std::optional<Task> task;  // licences need not be told of
+    if (entry->size > (1u << 20)) {
+      task.emplace(context.events, "Unpacking", name);
+    }
     ScratchFile file(scratch);
     extract(archive, *entry, record, input.file, file);
     if (file.is_elf()) {
@@ -196,7 +200,9 @@ std::vector<LayerItem> extracted_items(const ExtractRecipe& recipe, const std::f
     file.give(0644, context);
     add_parents(path, recipe.epoch, made, items);
     items.push_back(file_item(path, file, 0644, recipe.epoch));
-    task.succeed();
+    if (task) {
+      task->succeed();
+    }
   }
   codec::sort_items(items);
   return items;

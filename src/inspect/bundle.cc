@@ -134,10 +134,9 @@ image::BuildResult build_bundle(const fs::path& file, const std::string& tag, lo
     }
   }
   Rebuild rebuild(subject, context);
-  image::Assembly assembly{
-      image::image_config(*subject.spec(), *subject.lock()), name.empty() ? subject.spec()->name : name, {}};
+  image::Assembly assembly{rebuild.config(), name.empty() ? subject.title() : name, {}};
   image::BuildResult result = image::assemble(std::move(assembly), rebuild.plan(), rebuild.engine().build(),
-                                              rebuild.engine(), *subject.lock(), context);
+                                              rebuild.engine(), rebuild.lock(), context);
   if (result.digest != subject.digest()) {
     throw Error(ErrorKind::Conflict, "the bundle's image is {}, from its inputs came {}", subject.digest().brief(),
                 result.digest.brief())

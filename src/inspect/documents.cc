@@ -37,10 +37,10 @@ std::string encoded(std::string_view text) {
   return out;
 }
 
-std::string image_name(const Subject& subject) { return subject.spec() ? subject.spec()->name : std::string("image"); }
+bool made_by_slipway(const Subject& subject) { return subject.lock() && (subject.spec() || subject.model()); }
 
 std::string image_purl(const Subject& subject) {
-  return format("pkg:oci/{}@{}", encoded(image_name(subject)), encoded(subject.digest().text()));
+  return format("pkg:oci/{}@{}", encoded(subject.title()), encoded(subject.digest().text()));
 }
 
 std::string created(const Subject& subject) {
@@ -118,6 +118,10 @@ std::vector<Component> components_of(const Subject& subject, Events& events) {
   std::vector<Component> components;
   if (subject.lock()) {
     from_lock(*subject.lock(), components);
+    if (const auto& model = subject.model()) {
+      components.push_back(
+          {"generic", "slipway-serve", model->serve.brief(), {}, {}, "slipway-serve", model->serve, {}, {}});
+    }
   } else {
     from_tree(subject, events, components);
   }
@@ -139,7 +143,7 @@ std::string spdx(const Subject& subject, const std::vector<Component>& component
   Json packages = Json::array();
   packages.push_back(
       {{"SPDXID", kImage},
-       {"name", image_name(subject)},
+       {"name", subject.title()},
        {"versionInfo", subject.digest().text()},
        {"downloadLocation", "NOASSERTION"},
        {"filesAnalyzed", false},
@@ -173,7 +177,7 @@ std::string spdx(const Subject& subject, const std::vector<Component>& component
       {"spdxVersion", "SPDX-2.3"},
       {"dataLicense", "CC0-1.0"},
       {"SPDXID", "SPDXRef-DOCUMENT"},
-      {"name", image_name(subject)},
+      {"name", subject.title()},
       {"documentNamespace", "urn:uuid:" + uuid_of(subject, "spdx")},
       {"creationInfo", {{"created", created(subject)}, {"creators", Json::array({"Tool: slipway"})}}},
       {"packages", std::move(packages)},
@@ -225,7 +229,7 @@ std::string cyclonedx(const Subject& subject, const std::vector<Component>& comp
                            {"component",
                             {{"type", "container"},
                              {"bom-ref", image},
-                             {"name", image_name(subject)},
+                             {"name", subject.title()},
                              {"version", subject.digest().text()},
                              {"purl", image},
                              {"hashes", Json::array({{{"alg", "SHA-256"}, {"content", subject.digest().hex()}}})}}}}},
@@ -235,7 +239,7 @@ std::string cyclonedx(const Subject& subject, const std::vector<Component>& comp
 }
 
 std::string provenance(const Subject& subject, const std::vector<Component>& components, const BuildRun& run) {
-  if (!subject.lock() || !subject.spec()) {
+  if (!made_by_slipway(subject)) {
     throw Error(ErrorKind::NotFound, "`{}` carries no lock, so nobody can say how it was made", subject.name())
         .add_hint("build it with slipway");
   }
@@ -259,16 +263,20 @@ std::string provenance(const Subject& subject, const std::vector<Component>& com
     }
   }
   const lock::Lock& lock = *subject.lock();
+  Json asked = {{"lock", {{"digest", {{"sha256", lock::digest(lock).hex()}}}}}};
+  if (subject.spec()) {
+    asked["spec"] = codec::parse_json(spec::to_json(*subject.spec()), "spec");
+  } else {
+    asked["model"] = codec::parse_json(subject.model()->label, "the model's label");
+  }
   const Json statement = {
       {"_type", "https://in-toto.io/Statement/v1"},
-      {"subject", Json::array({{{"name", image_name(subject)}, {"digest", {{"sha256", subject.digest().hex()}}}}})},
+      {"subject", Json::array({{{"name", subject.title()}, {"digest", {{"sha256", subject.digest().hex()}}}}})},
       {"predicateType", "https://slsa.dev/provenance/v1"},
       {"predicate",
        {{"buildDefinition",
-         {{"buildType", "urn:slipway:build-from-lock:1"},
-          {"externalParameters",
-           {{"spec", codec::parse_json(spec::to_json(*subject.spec()), "spec")},
-            {"lock", {{"digest", {{"sha256", lock::digest(lock).hex()}}}}}}},
+         {{"buildType", subject.spec() ? "urn:slipway:build-from-lock:1" : "urn:slipway:ship-from-lock:1"},
+          {"externalParameters", std::move(asked)},
           {"internalParameters", {{"encoder", lock.encoder}, {"snapshot", lock.snapshot}}},
           {"resolvedDependencies", std::move(dependencies)}}},
         {"runDetails", {{"builder", {{"id", run.builder}}}, {"metadata", std::move(metadata)}}}}}};
@@ -279,7 +287,7 @@ std::vector<Document> documents_of(const Subject& subject, const BuildRun& run, 
   const std::vector<Component> components = components_of(subject, events);
   std::vector<Document> documents = {{"application/spdx+json", spdx(subject, components)},
                                      {"application/vnd.cyclonedx+json", cyclonedx(subject, components)}};
-  if (subject.lock() && subject.spec()) {
+  if (made_by_slipway(subject)) {
     documents.push_back({"application/vnd.in-toto+json", provenance(subject, components, run)});
   }
   return documents;

@@ -4,6 +4,8 @@
 
 #include "codec/sha256.h"
 #include "core/error.h"
+#include "image/build.h"
+#include "inspect/reship.h"
 
 namespace slip::inspect {
 namespace {
@@ -89,13 +91,28 @@ class Content final : public Source {
 }  // namespace
 
 Rebuild::Rebuild(const Subject& subject, lock::Context& context) : folder_(context.store.temp_dir("rebuild-")) {
-  if (!subject.lock() || !subject.spec()) {
+  if (!subject.lock() || (!subject.spec() && !subject.model())) {
     throw Error(ErrorKind::NotFound, "`{}` carries no lock, so nobody can say what it is made of", subject.name())
         .add_hint("only images that slipway built from a lock can be made again");
   }
-  init_ = init_of(subject, folder_.path());
-  plan_ = image::plan_layers(*subject.spec(), *subject.lock(), init_, files_of(subject, folder_.path()));
-  engine_ = std::make_unique<image::Engine>(*subject.lock(), plan_, context);
+  if (subject.spec()) {
+    lock_ = *subject.lock();
+    plan_ =
+        image::plan_layers(*subject.spec(), lock_, init_of(subject, folder_.path()), files_of(subject, folder_.path()));
+    config_ = image::image_config(*subject.spec(), lock_);
+  } else {
+    model::ShipPlan ship = plan_again(subject, folder_.path(), context);
+    lock_ = std::move(ship.lock);
+    plan_ = std::move(ship.layers);
+    config_ = std::move(ship.config);
+  }
+  for (const image::LayerPlan& layer : plan_) {
+    if (std::holds_alternative<image::FilesRecipe>(layer.recipe) ||
+        std::holds_alternative<image::ProgramsRecipe>(layer.recipe)) {
+      taken_.push_back(layer.name);
+    }
+  }
+  engine_ = std::make_unique<image::Engine>(lock_, plan_, context);
 }
 
 Rebuild::~Rebuild() = default;

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 #include "codec/compress.h"
+#include "codec/json.h"
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/text.h"
 #include "image/plan.h"
+#include "image/services.h"
 #include "inspect/rebuild.h"
 #include "oci/layout.h"
 #include "oci/reference.h"
@@ -29,6 +33,7 @@ struct Subject::State {
   oci::ImageConfig config;
   std::optional<spec::Spec> spec;
   std::optional<lock::Lock> lock;
+  std::optional<ServedModel> model;
   std::vector<std::string> names;
   std::vector<std::string> kinds;
   std::unique_ptr<os::TempDir> unpacked;  ///< of an archive
@@ -67,6 +72,27 @@ Digest find_in_store(const std::string& text, const store::Store& store) {
     error.add_hint("`slipway images` lists what there is; `oci:DIR` and `oci-archive:FILE` name an image elsewhere");
   }
   throw error;
+}
+
+/// nullopt: not what `ship` writes.
+std::optional<ServedModel> served_by(const std::string& label) {
+  using codec::Json;
+  const Json json = Json::parse(label, nullptr, false);
+  if (!json.is_object() || !json.contains("name") || !json["name"].is_string() || !json.contains("versions") ||
+      !json["versions"].is_array() || !json.contains("slipway-serve") || !json["slipway-serve"].is_string()) {
+    return std::nullopt;
+  }
+  const auto serve = Digest::parse(json["slipway-serve"].get<std::string>());
+  ServedModel model{json["name"].get<std::string>(), {}, serve.value_or(Digest{}), label};
+  for (const Json& version : json["versions"]) {
+    if (!version.is_string()) {
+      return std::nullopt;
+    }
+    model.versions.push_back(version.get<std::string>());
+  }
+  return serve && !model.name.empty() && model.name.find('/') == std::string::npos && model.name.front() != '.'
+             ? std::optional(std::move(model))
+             : std::nullopt;
 }
 
 /// "slipway debs base" of the history gives kind and name of a layer.
@@ -181,6 +207,9 @@ Subject Subject::open(const std::string& text, lock::Context& context) {
   if (const auto label = labels.find("dev.slipway.spec"); label != labels.end()) {
     s.spec = spec::from_json(label->second, "the label dev.slipway.spec");
   }
+  if (const auto label = labels.find(image::kModelLabel); label != labels.end()) {
+    s.model = served_by(label->second);
+  }
   const auto layer = subject.find_layer("lock");
   const auto label = labels.find("dev.slipway.lock");
   if (layer && label != labels.end()) {
@@ -201,6 +230,10 @@ Subject Subject::open(const std::string& text, lock::Context& context) {
   return subject;
 }
 
+const std::optional<ServedModel>& Subject::model() const noexcept { return state_->model; }
+
+std::string Subject::title() const { return spec() ? spec()->name : model() ? model()->name : std::string("image"); }
+
 fs::path Subject::blob_file(std::size_t layer) const { return state_->blob_file(manifest().layers.at(layer).digest); }
 
 void Subject::read_layer(std::size_t layer, const Each& each) const {
@@ -217,7 +250,7 @@ void Subject::read_layer(std::size_t layer, const Each& each) const {
     }
     return;
   }
-  if (!s.lock || !s.spec || s.rebuilding) {
+  if (!s.lock || (!s.spec && !s.model) || s.rebuilding) {
     throw Error(ErrorKind::NotFound, "layer `{}` of `{}` is not in the store", layer_name(layer), name())
         .add_hint(s.rebuilding ? "the store was damaged: run `slipway gc --verify`, then build or pull the image again"
                                : "pull the image again, or name a layout: `oci:DIR`");

@@ -21,6 +21,14 @@ class Rebuild;
 /// The layout of "oci:DIR[:TAG]" and its kin; nullopt when the text is no such thing.
 std::optional<oci::Output> as_file(const std::string& text);
 
+/// What the label of a model image says of it.
+struct ServedModel {
+  std::string name;
+  std::vector<std::string> versions;
+  Digest serve;       ///< of slipway-serve before it was stripped
+  std::string label;  ///< JSON
+};
+
 /// An image that is looked at, wherever it lies, whoever made it.
 class Subject {
  public:
@@ -47,6 +55,11 @@ class Subject {
   /// the label's. Absent in other images.
   [[nodiscard]] const std::optional<spec::Spec>& spec() const noexcept;
   [[nodiscard]] const std::optional<lock::Lock>& lock() const noexcept;
+
+  /// Absent in images that are no model images.
+  [[nodiscard]] const std::optional<ServedModel>& model() const noexcept;
+  /// The spec's name or the model's; "image" of other tools' images.
+  [[nodiscard]] std::string title() const;
 
   [[nodiscard]] std::size_t layers() const noexcept { return manifest().layers.size(); }
   /// "base", "wheels-3", "files": as slipway calls it; "layer 3" (from 1) in other images.

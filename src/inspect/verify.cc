@@ -203,11 +203,9 @@ Verification verify(const Subject& subject, lock::Context& context) {
   std::vector<oci::LayerSource> sources;
   for (const image::Layer& layer : layers) {
     sources.push_back(image::layer_source(layer, rebuild.engine()));
-    if (image::kind_of(layer.plan.recipe) == "files") {
-      result.taken.push_back(layer.plan.name);
-    }
   }
-  oci::ImageConfig config = image::image_config(*subject.spec(), *subject.lock());
+  result.taken = rebuild.taken();
+  oci::ImageConfig config = rebuild.config();
   image::add_history(config, layers);
   const oci::Image made = oci::make_image(std::move(config), sources);
   result.actual = codec::sha256(made.manifest);

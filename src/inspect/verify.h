@@ -23,8 +23,8 @@ struct Verification {
   bool same_content = false;  ///< all layers unpack to the same bytes (another encoder compresses them otherwise)
   Digest expected, actual;    ///< of the manifests
   std::optional<Difference> first;
-  /// Layers whose content no lock can name and that were therefore taken from the image: the project's files. Their
-  /// bytes were encoded anew.
+  /// Layers with content that no lock can name and that was therefore taken from the image: the project's files, a
+  /// model, slipway-serve. Their bytes were encoded anew.
   std::vector<std::string> taken;
   std::size_t layers = 0;
 };

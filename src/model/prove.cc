@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -24,12 +25,12 @@ using Json = nlohmann::json;
 constexpr std::string_view kFacts = "runtime-facts";
 constexpr std::chrono::seconds kPatience{300};  // large models take their time to load
 
-launch::LaunchPlan plan_of(const std::string& name, const fs::path& root, std::vector<std::string> argv) {
+launch::LaunchPlan plan_of(const std::string& name, bool several, const fs::path& root, std::vector<std::string> argv) {
   launch::LaunchPlan plan;
   plan.name = name;
   plan.root = root;
   plan.argv = std::move(argv);
-  plan.env = model_env(name);
+  plan.env = model_env(name, several);
   plan.uid = launch::InnerId{kUserId};
   plan.gid = launch::InnerId{kUserId};
   plan.hostname = "model";
@@ -64,9 +65,9 @@ void add_last_lines(Error& error, const std::string& log) {
 
 class Server {
  public:
-  Server(const SavedModel& model, const fs::path& root, const std::vector<std::string>& ask, const fs::path& scratch,
-         lock::Context& context)
-      : model_(model), ask_(ask), log_(scratch), child_(start(root, context)) {}
+  Server(const SavedModel& model, bool several, const fs::path& root, const std::vector<std::string>& ask,
+         const fs::path& scratch, lock::Context& context)
+      : model_(model), several_(several), ask_(ask), log_(scratch), child_(start(root, context)) {}
 
   std::vector<std::pair<int, std::string>> ask(const std::vector<Json>& requests) {
     os::Command command;
@@ -107,7 +108,7 @@ class Server {
 
  private:
   launch::RunningChild start(const fs::path& root, lock::Context& context) {
-    launch::LaunchPlan plan = plan_of(model_.name, root, {image::kInitPath});
+    launch::LaunchPlan plan = plan_of(model_.name, several_, root, {image::kInitPath});
     plan.env["SLIPWAY_BIND"] = "127.0.0.1";
     plan.direct = true;
     launch::ChildOptions options;
@@ -117,6 +118,7 @@ class Server {
   }
 
   const SavedModel& model_;
+  bool several_;
   std::vector<std::string> ask_;
   LogFile log_;
   launch::RunningChild child_;
@@ -129,6 +131,8 @@ std::string short_answer(const std::string& body) {
 }
 
 struct Asked {
+  std::string version;  ///< empty: the newest
+  std::string verb;
   std::string signature;
   std::string body;
   bool made_up;
@@ -136,14 +140,18 @@ struct Asked {
 
 /// A refusal of a made-up request proves nothing against the model; one of the user's own does, and so does a crash.
 Finding judge(const Asked& asked, int status, const std::string& body) {
-  const std::string id = "predict " + asked.signature;
+  const std::string id =
+      format("{} {}{}", asked.verb, asked.signature, asked.version.empty() ? "" : " of version " + asked.version);
   const std::string title = "it answers a request";
   if (status == 200) {
     return fine(id, title, short_answer(body));
   }
   if (asked.made_up && status >= 400 && status < 500) {
     return excepted(id, title, short_answer(body), "an answer",
-                    "the request was made up from the signature; give one of your own with `--request FILE`");
+                    asked.verb == "predict"
+                        ? "the request was made up from the signature; give one of your own with `--request FILE`"
+                        : "the request was a tf.Example without features; one of your own in "
+                          "assets.extra/tf_serving_warmup_requests is asked whenever the model is loaded");
   }
   return amiss(id, title, format("{} {}", status, short_answer(body)), "an answer",
                "try the request in the environment that the model was trained in");
@@ -159,7 +167,7 @@ RuntimeFacts facts_of(const ShipPlan& plan, const fs::path& root, lock::Context&
   const os::TempDir scratch = context.store.temp_dir("facts-");
   const LogFile out(scratch.path());
   const launch::LaunchResult ran =
-      launch::run_native(plan_of("runtime", root, {"/usr/bin/slipway-serve", "--describe_runtime"}), context.id,
+      launch::run_native(plan_of("runtime", false, root, {"/usr/bin/slipway-serve", "--describe_runtime"}), context.id,
                          {-1, out.fd(), out.fd()}, context.events);
   if (!ran.status.ok()) {
     Error error(ErrorKind::Unsupported, "start slipway-serve out of the image: {}", ran.status.text());
@@ -172,40 +180,49 @@ RuntimeFacts facts_of(const ShipPlan& plan, const fs::path& root, lock::Context&
   return facts;
 }
 
-Proof prove(const SavedModel& model, const fs::path& root, const std::vector<std::string>& requests,
+Proof prove(const std::vector<SavedModel>& versions, const fs::path& root, const std::vector<std::string>& requests,
             const std::vector<std::string>& ask, lock::Context& context) {
   Task task(context.events, "Checking", "the image by asking it");
   const os::TempDir scratch = context.store.temp_dir("proof-");
   Proof proof;
-  Server server(model, root, ask, scratch.path(), context);
+  const SavedModel& model = versions.back();
+  Server server(model, versions.size() > 1, root, ask, scratch.path(), context);
   server.await_ready();
-  const bool warmed = fs::exists(model.folder / "assets.extra/tf_serving_warmup_requests");
+  const bool warmed = std::any_of(versions.begin(), versions.end(), [](const SavedModel& one) {
+    return fs::exists(one.folder / "assets.extra/tf_serving_warmup_requests");
+  });
   proof.findings.push_back(
       fine("load", "the model loads and serves", warmed ? "ready, its own warm-up requests have run" : "ready"));
 
   std::vector<Asked> asked;
-  for (const auto& [name, signature] : model.graph.signatures) {
-    if (const auto body = request_for(name, signature)) {
-      asked.push_back({name, *body, true});
-    } else {
-      proof.findings.push_back(excepted("predict " + name, "it answers a request", "not asked", "an answer",
-                                        "no request can be made up for its inputs; give one with `--request FILE`"));
+  for (const SavedModel& one : versions) {
+    const std::string version = &one == &model ? std::string() : one.version;
+    for (const auto& [name, signature] : one.graph.signatures) {
+      if (const auto request = request_for(name, signature)) {
+        asked.push_back({version, request->verb, name, request->body, true});
+      } else if (version.empty()) {
+        proof.findings.push_back(excepted("predict " + name, "it answers a request", "not asked", "an answer",
+                                          "no request can be made up for its inputs; give one with `--request FILE`"));
+      }
     }
   }
   for (const std::string& body : requests) {
     const Json json = Json::parse(body, nullptr, false);
-    asked.push_back(
-        {json.is_object() ? json.value("signature_name", std::string(serving::kDefaultSignature)) : "?", body, false});
+    asked.push_back({"", "predict",
+                     json.is_object() ? json.value("signature_name", std::string(serving::kDefaultSignature)) : "?",
+                     body, false});
   }
   std::vector<Json> lines;
   for (const Asked& one : asked) {
-    lines.push_back(Json::array({"POST", format("/v1/models/{}:predict", model.name), one.body}));
+    const std::string version = one.version.empty() ? model.version : one.version;
+    lines.push_back(
+        Json::array({"POST", format("/v1/models/{}/versions/{}:{}", model.name, version, one.verb), one.body}));
   }
   const auto answers = lines.empty() ? std::vector<std::pair<int, std::string>>() : server.ask(lines);
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto& [status, body] = answers.at(i);
     proof.findings.push_back(judge(asked[i], status, body));
-    if (status == 200) {
+    if (status == 200 && asked[i].version.empty() && asked[i].verb == "predict") {
       proof.exchanges.push_back({asked[i].signature, asked[i].body, body});
     }
   }

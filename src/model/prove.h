@@ -27,12 +27,13 @@ struct Proof {
 RuntimeFacts facts_of(const ShipPlan& plan, const std::filesystem::path& root, lock::Context& context);
 
 /// Starts the image as it is, on a read-only system with no network but its own loopback, waits until the model serves
-/// (its own warm-up requests have run then), and asks every signature that a request can be made for.
+/// (its own warm-up requests have run then), and asks every signature of each version that a request can be made for.
+/// The exchanges are those of the newest.
 ///
 /// @param requests  further REST bodies for `:predict`
 /// @param ask       command line that runs ask_inside(): gets the words PID and PORT, requests on stdin
 /// @throws Error Invalid with the server's last lines when it does not serve, or with its answer when a request fails
-Proof prove(const SavedModel& model, const std::filesystem::path& root, const std::vector<std::string>& requests,
-            const std::vector<std::string>& ask, lock::Context& context);
+Proof prove(const std::vector<SavedModel>& versions, const std::filesystem::path& root,
+            const std::vector<std::string>& requests, const std::vector<std::string>& ask, lock::Context& context);
 
 }  // namespace slip::model

@@ -26,8 +26,8 @@ std::optional<Json> element(DataType type, std::int64_t n) {
     case DataType::UInt32:
     case DataType::UInt64: return Json(n % 2);
     case DataType::Bool: return Json(n % 2 == 1);
+    case DataType::String: return Json(n % 2 == 0 ? "a text" : "text");
     case DataType::Invalid:
-    case DataType::String:
     case DataType::Complex64:
     case DataType::Complex128:
     case DataType::Resource:
@@ -49,7 +49,13 @@ Json nested(DataType type, const serving::Shape& shape, std::size_t axis, std::i
 
 }  // namespace
 
-std::optional<std::string> request_for(const std::string& name, const serving::Signature& signature) {
+std::optional<Request> request_for(const std::string& name, const serving::Signature& signature) {
+  for (const auto& [method, verb] :
+       {std::pair{serving::kClassifyMethod, "classify"}, std::pair{serving::kRegressMethod, "regress"}}) {
+    if (signature.method == method) {
+      return Request{verb, Json{{"signature_name", name}, {"examples", Json::array({Json::object()})}}.dump()};
+    }
+  }
   if (signature.method != serving::kPredictMethod && !signature.method.empty()) {
     return std::nullopt;
   }
@@ -66,7 +72,7 @@ std::optional<std::string> request_for(const std::string& name, const serving::S
     std::int64_t n = 0;
     inputs[alias] = nested(tensor.type, shape, 0, n);
   }
-  return Json{{"signature_name", name}, {"inputs", inputs}}.dump();
+  return Request{"predict", Json{{"signature_name", name}, {"inputs", inputs}}.dump()};
 }
 
 }  // namespace slip::model

@@ -255,6 +255,19 @@ SavedModel open_saved_model(const fs::path& given, const std::string& name) {
   return model;
 }
 
+std::vector<SavedModel> open_versions(const fs::path& folder, const std::string& name, std::size_t count) {
+  std::vector<SavedModel> models = {open_saved_model(folder, name)};
+  const SavedModel& newest = models.front();
+  std::vector<std::string> older = newest.older;
+  const std::size_t wanted = count == 0 ? older.size() : std::min(count - 1, older.size());
+  older.erase(older.begin(), older.end() - static_cast<std::ptrdiff_t>(wanted));
+  for (std::size_t i = 0; i < older.size(); ++i) {
+    models.insert(models.begin() + static_cast<std::ptrdiff_t>(i),
+                  open_saved_model(models.back().folder.parent_path() / older[i], models.back().name));
+  }
+  return models;
+}
+
 std::string text_of(const serving::TensorInfo& tensor) {
   return serving::name_of(tensor.type) + (tensor.unknown_rank ? std::string("?") : serving::to_string(tensor.shape));
 }

@@ -49,6 +49,11 @@ MetaGraph read_saved_model(std::string_view bytes, const std::string& name);
 /// @throws Error NotFound: no saved_model.pb there; Usage: a name that no URL can hold; Invalid
 SavedModel open_saved_model(const std::filesystem::path& folder, const std::string& name);
 
+/// The newest `count` versions of a folder of numbered ones, ascending; of a single SavedModel that one.
+/// @param count  0: all
+/// @throws Error as open_saved_model()
+std::vector<SavedModel> open_versions(const std::filesystem::path& folder, const std::string& name, std::size_t count);
+
 /// "float[-1,3]": type and shape of a tensor, for people; "?" where the rank is not known.
 std::string text_of(const serving::TensorInfo& tensor);
 

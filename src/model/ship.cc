@@ -11,7 +11,9 @@
 #include "image/system.h"
 #include "lock/packages.h"
 #include "model/closure.h"
+#include "model/notices.h"
 #include "os/file.h"
+#include "wheel/archive.h"
 
 namespace slip::model {
 namespace {
@@ -21,12 +23,20 @@ using codec::Json;
 using codec::LayerItem;
 using image::TextsRecipe;
 
-constexpr const char* kServePath = "usr/bin/slipway-serve";
+constexpr const char* kVersionsFile = "etc/slipway/models.config";
 constexpr const char* kTensorflow = "usr/lib/slipway/tensorflow";
 constexpr const char* kCertificates = "usr/share/ca-certificates/";
 
-/// TensorFlow's two libraries as slipway-serve looks for them, and what says whose they are.
-image::ExtractRecipe tensorflow_recipe(const lock::Wheel& wheel, std::int64_t epoch) {
+/// "LICENSE", "COPYING.MPL2", "THIRD_PARTY_NOTICES.txt": what must stay with the files that it speaks of.
+bool is_licence(const std::string& name) {
+  const std::string file = to_lower(name.substr(name.find_last_of('/') + 1));
+  const bool code = file.ends_with(".py") || file.ends_with(".h") || file.ends_with(".inc");
+  return !code && (file.starts_with("licen") || file.starts_with("copying") || file.starts_with("copyright") ||
+                   file.starts_with("notice") || file.starts_with("third_party_notice"));
+}
+
+/// TensorFlow's two libraries as slipway-serve looks for them, what says whose they are, and all licences of the wheel.
+image::ExtractRecipe tensorflow_recipe(const lock::Wheel& wheel, std::int64_t epoch, lock::Context& context) {
   image::ExtractRecipe recipe{epoch, wheel, {}};
   const std::string dist_info = format("tensorflow_cpu-{}.dist-info", wheel.version);
   const std::string lib = kTensorflow;
@@ -35,6 +45,14 @@ image::ExtractRecipe tensorflow_recipe(const lock::Wheel& wheel, std::int64_t ep
       {lib + "/python/_pywrap_tensorflow_internal.so", "tensorflow/python/_pywrap_tensorflow_internal.so"},
       {format("usr/lib/slipway/site-packages/{}/METADATA", dist_info), dist_info + "/METADATA"},
   };
+  lock::fetch_wheels({&wheel, 1}, context);
+  const wheel::Archive archive = wheel::open_wheel(
+      {context.store.blob_path(wheel.artifact.sha256), wheel.artifact.file, wheel.artifact.sha256, false});
+  for (const codec::ZipEntry& entry : archive.entries) {
+    if (is_licence(entry.name)) {
+      recipe.files.emplace(format("usr/share/doc/{}/{}", wheel.name, entry.name), entry.name);
+    }
+  }
   return recipe;
 }
 
@@ -42,7 +60,8 @@ image::ExtractRecipe tensorflow_recipe(const lock::Wheel& wheel, std::int64_t ep
 std::string services_json() {
   const Json serve = {{"name", "serve"},
                       {"argv", Json::array({format("/{}", kServePath), "--address=${SLIPWAY_BIND:-0.0.0.0}",
-                                            format("--rest_api_port={}", kRestPort), format("--port={}", kGrpcPort)})},
+                                            format("--rest_api_port={}", kRestPort), format("--port={}", kGrpcPort),
+                                            "--model_config_file=${MODEL_CONFIG_FILE:-}"})},
                       {"ready", {{"notify", true}}},
                       {"stop", {{"grace_ms", 35000}}}};
   return Json{{"control", "${SLIPWAY_CONTROL:-@slipway-init}"}, {"services", Json::array({serve})}}.dump(2) + "\n";
@@ -52,9 +71,10 @@ image::ProgramsRecipe programs_recipe(const Programs& programs, std::int64_t epo
   image::ProgramsRecipe recipe;
   recipe.epoch = epoch;
   recipe.programs = {
-      {kServePath, programs.serve_sha256, programs.serve.string(), true},
+      {kServePath, programs.serve_sha256, programs.serve.string(), !programs.whole},
       {std::string(image::kInitPath).substr(1), programs.init.sha256, programs.init.path.string(), false}};
-  recipe.texts = {{"etc/slipway/services.json", 0644, services_json()}};
+  recipe.texts = {{"etc/slipway/services.json", 0644, services_json()},
+                  {"usr/share/doc/slipway/copyright", 0644, kNotices}};
   return recipe;
 }
 
@@ -125,9 +145,21 @@ std::vector<TextsRecipe::File> system_texts(const std::vector<deb::Unpacked>& pa
   return texts;
 }
 
+/// An archive of a running suite keeps only the newest of a package.
+void fetch_system(const lock::Lock& runtime, lock::Context& context) {
+  try {
+    lock::fetch_debs(runtime.debs, context);
+  } catch (Error& error) {
+    if (error.kind() == ErrorKind::NotFound) {
+      error.add_hint("the archive may have a newer one: `slipway ship DIR --runtime runtime.lock --update` locks that");
+    }
+    throw;
+  }
+}
+
 image::PickRecipe system_recipe(const lock::Lock& runtime, const std::vector<LayerItem>& programs,
                                 std::vector<lock::Deb>& debs, lock::Context& context) {
-  lock::fetch_debs(runtime.debs, context);
+  fetch_system(runtime, context);
   const std::vector<deb::Unpacked> packages = lock::unpack_debs(runtime.debs, runtime.suite, context);
   const Closure closure = closure_of(programs, packages);
   std::set<std::string> paths(closure.paths.begin(), closure.paths.end());
@@ -164,15 +196,17 @@ void add_model_files(const fs::path& folder, const std::string& target, std::vec
   }
 }
 
-image::FilesRecipe model_recipe(const SavedModel& model, std::int64_t epoch) {
+image::FilesRecipe model_recipe(const std::vector<SavedModel>& models, std::int64_t epoch) {
   image::FilesRecipe recipe;
   recipe.epoch = epoch;
   recipe.owner = 0;
-  const std::string base = format("{}/{}", std::string(kModels).substr(1), model.name);
+  const std::string base = format("{}/{}", std::string(kModels).substr(1), models.back().name);
   for (const std::string& folder : {std::string(kModels).substr(1), base}) {
     recipe.files.push_back({folder, "", 0755, 0, {}, "", image::ProjectFile::Kind::Folder});
   }
-  add_model_files(model.folder, base + "/" + model.version, recipe.files);
+  for (const SavedModel& model : models) {
+    add_model_files(model.folder, base + "/" + model.version, recipe.files);
+  }
   std::sort(recipe.files.begin(), recipe.files.end(),
             [](const image::ProjectFile& a, const image::ProjectFile& b) { return a.path < b.path; });
   return recipe;
@@ -187,17 +221,29 @@ Json json_of(const std::map<std::string, serving::TensorInfo>& tensors) {
   return json;
 }
 
+/// The server's own setting is the newest version alone.
+TextsRecipe versions_recipe(const std::string& name, std::int64_t epoch) {
+  const std::string text =
+      format("model_config_list {{ config {{ name: \"{}\" base_path: \"{}/{}\" ", name, std::string(kModels), name) +
+      "model_version_policy { all {} } } }\n";
+  return {epoch, {{kVersionsFile, 0644, text}}};
+}
+
 std::string label_of(const ShipInput& input) {
+  Json versions = Json::array();
+  for (const SavedModel& model : input.models) {
+    versions.push_back(model.version);
+  }
   Json signatures = Json::object();
-  for (const auto& [name, signature] : input.model.graph.signatures) {
+  for (const auto& [name, signature] : input.models.back().graph.signatures) {
     signatures[name] = {
         {"method", signature.method}, {"inputs", json_of(signature.inputs)}, {"outputs", json_of(signature.outputs)}};
   }
-  return codec::dump_canonical({{"name", input.model.name},
-                                {"versions", Json::array({input.model.version})},
+  return codec::dump_canonical({{"name", input.models.back().name},
+                                {"versions", versions},
                                 {"signatures", signatures},
                                 {"tensorflow", input.runtime.wheels.at(0).version},
-                                {"slipway-serve", input.programs.serve_sha256.text()},
+                                {"slipway-serve", input.programs.named().text()},
                                 {"slipway-init", input.programs.init.sha256.text()}});
 }
 
@@ -206,7 +252,7 @@ oci::ImageConfig config_of(const ShipInput& input, const lock::Lock& lock) {
   oci::ImageConfig config;
   config.created = lock.snapshot;
   config.user = format("{}:{}", kUserId, kUserId);
-  for (const auto& [name, value] : model_env(input.model.name)) {
+  for (const auto& [name, value] : model_env(input.models.back().name, input.models.size() > 1)) {
     config.env.push_back(name + "=" + value);
   }
   config.entrypoint = {image::kInitPath};
@@ -220,10 +266,10 @@ oci::ImageConfig config_of(const ShipInput& input, const lock::Lock& lock) {
   config.stop_signal = "SIGTERM";
   config.labels = {{"dev.slipway.lock", lock::digest(lock).text()},
                    {kModelLabel, label_of(input)},
-                   {"org.opencontainers.image.title", input.model.name},
-                   {"org.opencontainers.image.version", input.model.version}};
+                   {"org.opencontainers.image.title", input.models.back().name},
+                   {"org.opencontainers.image.version", input.models.back().version}};
   if (!input.training.empty()) {
-    config.labels["dev.slipway.training"] = input.training;
+    config.labels[kTrainingLabel] = input.training;
   }
   return config;
 }
@@ -238,15 +284,20 @@ std::vector<std::string> titles(const std::vector<lock::Deb>& debs) {
 
 }  // namespace
 
-std::map<std::string, std::string> model_env(const std::string& name) {
-  return {{"LANG", "C.UTF-8"}, {"MODEL_BASE_PATH", kModels}, {"MODEL_NAME", name}, {"PATH", "/usr/bin"}};
+std::map<std::string, std::string> model_env(const std::string& name, bool several) {
+  std::map<std::string, std::string> env = {
+      {"LANG", "C.UTF-8"}, {"MODEL_BASE_PATH", kModels}, {"MODEL_NAME", name}, {"PATH", "/usr/bin"}};
+  if (several) {
+    env["MODEL_CONFIG_FILE"] = format("/{}", kVersionsFile);
+  }
+  return env;
 }
 
 ShipPlan plan_ship(const ShipInput& input, lock::Context& context) {
   const std::int64_t epoch = lock::epoch_of(input.runtime.snapshot);
   const lock::Wheel& wheel = input.runtime.wheels.at(0);
   const std::vector<image::LayerPlan> programs = {
-      {"tensorflow", {wheel.name + " " + wheel.version}, tensorflow_recipe(wheel, epoch)},
+      {"tensorflow", {wheel.name + " " + wheel.version}, tensorflow_recipe(wheel, epoch, context)},
       {"slipway-serve", {}, programs_recipe(input.programs, epoch)}};
   image::Engine engine(input.runtime, programs, context);
   std::vector<LayerItem> items = engine.items(0);
@@ -260,7 +311,10 @@ ShipPlan plan_ship(const ShipInput& input, lock::Context& context) {
   plan.layers.insert(plan.layers.end(), programs.begin(), programs.end());
   const std::string path = std::string(image::kLockPath).substr(1);
   plan.layers.push_back({"lock", {}, TextsRecipe{epoch, {{path, 0644, lock::to_toml(plan.lock)}}}});
-  plan.layers.push_back({"model", {}, model_recipe(input.model, epoch)});
+  if (input.models.size() > 1) {
+    plan.layers.push_back({"versions", {}, versions_recipe(input.models.back().name, epoch)});
+  }
+  plan.layers.push_back({"model", {}, model_recipe(input.models, epoch)});
   plan.config = config_of(input, plan.lock);
   return plan;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,17 +19,23 @@ using image::kRestPort;
 inline constexpr std::uint32_t kUserId = image::kModelUserId;
 /// Where the model lies inside: /models/NAME/VERSION.
 inline constexpr const char* kModels = "/models";
+/// Where slipway-serve lies inside, without the leading "/".
+inline constexpr const char* kServePath = "usr/bin/slipway-serve";
+/// Digest of the image that the model was trained in.
+inline constexpr const char* kTrainingLabel = "dev.slipway.training";
 
 /// slipway's own programs that enter a model image, on this host.
 struct Programs {
   image::InitProgram init;
   std::filesystem::path serve;
   Digest serve_sha256;
+  std::optional<Digest> whole = {};  ///< `serve` is stripped already: of the program before that
+  [[nodiscard]] const Digest& named() const noexcept { return whole ? *whole : serve_sha256; }
 };
 
 struct ShipInput {
-  SavedModel model;
-  lock::Lock runtime;  ///< with one wheel (see with_tensorflow())
+  std::vector<SavedModel> models;  ///< versions of one model, ascending
+  lock::Lock runtime;              ///< with one wheel (see with_tensorflow())
   Programs programs;
   std::string training;  ///< digest of the image that it was trained in; empty: not known
 };
@@ -36,7 +43,7 @@ struct ShipInput {
 /// What a model image is made of.
 struct ShipPlan {
   lock::Lock lock;                       ///< the packages that are really in it, and the wheel
-  std::vector<image::LayerPlan> layers;  ///< system, tensorflow, slipway-serve, lock, model
+  std::vector<image::LayerPlan> layers;  ///< system, tensorflow, slipway-serve, lock, versions (of several), model
   oci::ImageConfig config;               ///< without layers
 };
 
@@ -45,7 +52,7 @@ struct ShipPlan {
 /// @throws Error NotFound, Invalid, Unavailable
 ShipPlan plan_ship(const ShipInput& input, lock::Context& context);
 
-/// The environment of a model image.
-std::map<std::string, std::string> model_env(const std::string& name);
+/// The environment of a model image. @param several  it serves all its versions, not the newest alone
+std::map<std::string, std::string> model_env(const std::string& name, bool several);
 
 }  // namespace slip::model

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "images"))
-from support import SOURCE, Case, checked, have, main, skip_unless_root  # noqa: E402
+from support import SOURCE, Case, User, base_env, checked, have, main, skip_unless_root  # noqa: E402
 
 MODELS = SOURCE / "tests/serving/models"
 LIMITS = ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=1024:1024"]
@@ -56,6 +57,13 @@ class Ship(Case):
                 link = members.get(folder)
                 folder = f"usr/share/doc/{link[0].linkname}" if link and link[0].issym() else folder
                 self.assertIn(f"{folder}/copyright", members)
+        own = members["usr/share/doc/slipway/copyright"][1].decode()
+        for part in ("Apache License", "libnghttp2-dev", "libssl-dev", "zlib1g-dev", "libexpected-dev", "musl-dev"):
+            self.assertIn(part, own)
+        doc = "usr/share/doc/tensorflow-cpu"
+        self.assertIn(b"Apache License", members[f"{doc}/tensorflow_cpu-2.9.0.dist-info/LICENSE"][1])
+        self.assertIn(b"Copyright 2008", members[f"{doc}/tensorflow/include/external/com_google_protobuf/LICENSE"][1])
+        self.assertGreater(sum(name.startswith(f"{doc}/tensorflow/include/external/") for name in members), 40)
         for file in (MODELS / "half_plus_two/123").rglob("*"):
             if file.is_file():
                 inside = f"models/half_plus_two/123/{file.relative_to(MODELS / 'half_plus_two/123')}"
@@ -75,6 +83,10 @@ class Ship(Case):
         below = [layer for layer in shipped["layers"] if layer["name"] != "model"]
         self.assertLessEqual(sum(layer["size_unpacked"] for layer in below), 405_000_000)
         self.assertLessEqual(sum(layer["size"] for layer in below), 122_000_000)
+        small = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-zstd", "--compression", "zstd")
+        self.assertEqual([layer["diff_id"] for layer in small["layers"] if layer["name"] != "lock"],
+                         [layer["diff_id"] for layer in shipped["layers"] if layer["name"] != "lock"])
+        self.assertLessEqual(sum(layer["size"] for layer in small["layers"] if layer["name"] != "model"), 98_000_000)
 
     def test_models_share_everything_but_the_last_layer(self):
         first = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
@@ -88,9 +100,77 @@ class Ship(Case):
         self.assertEqual([l["digest"] for l in older["layers"][:-1]], [l["digest"] for l in other["layers"][:-1]])
         self.assertNotEqual(older["layers"][-1]["digest"], other["layers"][-1]["digest"])
 
+    def test_several_versions_are_served(self):
+        newest = self.ship(MODELS / "half_plus_two_tf2", "--tag", "ship-test-newest")
+        model = self.copy("half_plus_two_tf2", "half_plus_two_tf2")
+        shutil.copytree(model / "2", model / "10")
+        for wanted, versions in (("2", ["2", "10"]), ("all", ["1", "2", "10"])):
+            shipped = self.ship(model, "--tag", "ship-test-several", "--versions", wanted)
+            self.assertEqual(shipped["model"]["versions"], versions)
+            self.assertEqual([layer["name"] for layer in shipped["layers"]], ["system", "tensorflow", "slipway-serve", "lock", "versions", "model"])
+            self.assertEqual([l["digest"] for l in shipped["layers"][:4]], [l["digest"] for l in newest["layers"][:4]])
+            asked = {check["id"] for check in shipped["checks"] if check["ok"]}
+            self.assertLessEqual({"predict serving_default", "predict serving_default of version 2"}, asked)
+            self.assertTrue(self.slipway("verify", "ship-test-several", "--json", cwd=self.dir).json()["same"])
+        refused = self.slipway("ship", str(model), "--versions", "none", cwd=self.dir, status=2).err
+        self.assertIn("a number or `all`", refused)
+
+    def test_examples_are_asked_for(self):
+        shipped = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        checks = {check["id"]: check for check in shipped["checks"]}
+        for name, signature in shipped["signatures"].items():
+            verb = signature["method"].rsplit("/")[-1] if signature["method"] else "predict"
+            self.assertIn(f"{verb} {name}", checks)
+
     def test_audit_finds_nothing(self):
         self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
         self.slipway("audit", "ship-test-half", cwd=self.dir)
+
+    def test_the_same_for_an_ordinary_user_root(self):
+        skip_unless_root()
+        first = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        user = User()
+        self.addCleanup(user.close)
+        home = pathlib.Path(user.home)
+        blobs = home / "store/blobs/sha256"
+        blobs.mkdir(parents=True)
+        for digest in re.findall(r'sha256 = "([0-9a-f]{64})"', (SOURCE / "src/model/runtime.lock").read_text()):
+            there = pathlib.Path(self.env["SLIPWAY_STORE"], "blobs/sha256", digest)
+            if there.exists():
+                shutil.copy(there, blobs)
+        shutil.copytree(MODELS / "half_plus_two", home / "half_plus_two")
+        for folder in ("store", "half_plus_two"):
+            user.own(home / folder)
+        record = self.slipway("ship", "half_plus_two", "--tag", "ship-test-half", "--json", cwd=home, env=base_env(home, store=home / "store"),
+                              prefix=user.prefix()).json()
+        self.assertEqual([l["digest"] for l in record["layers"]], [l["digest"] for l in first["layers"]])
+        self.assertEqual(record["digest"], first["digest"])
+
+    def test_it_is_made_again_from_its_lock(self):
+        for compression in ("gzip", "zstd"):
+            shipped = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-again", "--compression", compression)
+            record = self.slipway("verify", "ship-test-again", "--json", cwd=self.dir, status=None)
+            self.assertEqual(record.status, 0, record)
+            self.assertEqual((record.json()["same"], record.json()["actual"]), (True, shipped["digest"]))
+            self.assertEqual(record.json()["taken"], ["slipway-serve", "model"])
+
+    def test_papers_name_what_is_in_it(self):
+        self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        sbom = lambda kind: json.loads(self.slipway("sbom", "--format", kind, "ship-test-half", cwd=self.dir).out)
+        spdx, cyclonedx, slsa = sbom("spdx"), sbom("cyclonedx"), sbom("slsa")
+        self.assertEqual((spdx["name"], cyclonedx["metadata"]["component"]["name"], slsa["subject"][0]["name"]), ("half_plus_two",) * 3)
+        names = {package["name"] for package in spdx["packages"]}
+        self.assertLessEqual({"libc6", "libstdc++6", "tensorflow-cpu", "slipway-init", "slipway-serve"}, names)
+        self.assertEqual(names - {"half_plus_two"}, {component["name"] for component in cyclonedx["components"]})
+        asked = slsa["predicate"]["buildDefinition"]["externalParameters"]
+        self.assertEqual((asked["model"]["name"], asked["model"]["versions"]), ("half_plus_two", ["123"]))
+
+    def test_a_bundle_needs_no_network(self):
+        shipped = self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        self.slipway("bundle", "bundle.tar", "--image", "ship-test-half", cwd=self.dir)
+        env = base_env(self.dir, store=self.dir / "other")
+        built = self.slipway("build", "--bundle", "bundle.tar", "--offline", "--json", cwd=self.dir, env=env).json()
+        self.assertEqual(built["digest"], shipped["digest"])
 
     def test_what_is_no_model_is_refused_with_the_next_step(self):
         empty = self.dir / "empty"
