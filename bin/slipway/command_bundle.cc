@@ -33,9 +33,7 @@ class Bundle final : public Command {
     const std::string name = image_.empty() ? open_project("", "").spec.name : image_;
     lock::Context& context = s.context(offline_);
     const inspect::Subject subject = inspect::Subject::open(name, context);
-    const bool a_file =
-        name.starts_with("oci:") || name.starts_with("oci-archive:") || name.starts_with("docker-archive:");
-    const std::string called = a_file ? subject.title() : name;
+    const std::string called = inspect::as_file(name) ? subject.title() : name;
     const inspect::BundleResult result = inspect::write_bundle(subject, file_, oci::Reference::parse(called), context);
     if (s.json()) {
       s.print(nlohmann::json{

@@ -129,7 +129,10 @@ class Podman(Engine, support.Case):
             self.skipTest("podman has no catatonit for pods")
         self.rest = free_port()
         (self.dir / "pod.yaml").write_text(POD % (self.image, self.rest))
-        played = subprocess.run([*self.engine, "kube", "play", str(self.dir / "pod.yaml")], capture_output=True)
+        # `kube play` has no --ulimit, and without CAP_SYS_RESOURCE podman cannot raise what it raises by default.
+        (self.dir / "containers.conf").write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n')
+        played = subprocess.run([*self.engine, "kube", "play", str(self.dir / "pod.yaml")], capture_output=True,
+                                env={**os.environ, "CONTAINERS_CONF": str(self.dir / "containers.conf")})
         self.addCleanup(lambda: subprocess.run([*self.engine, "pod", "rm", "-f", "served"], capture_output=True))
         self.assertEqual(played.returncode, 0, played.stderr.decode())
         self.id = "served-model"
