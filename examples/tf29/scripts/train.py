@@ -2,9 +2,10 @@
 
     python train.py [OUTPUT]
 
-Writes OUTPUT/saved_model, loss.png, confusion.png and losses.json. Two runs give equal losses, bit for bit: seeds are
-set, TensorFlow's deterministic kernels are on, and the thread counts are pinned (another count sums in another order
-and gives other last digits).
+Writes OUTPUT/saved_model, loss.png, confusion.png and losses.json. Two runs give equal
+losses, bit for bit: seeds are set, TensorFlow's deterministic kernels are on, and the
+thread counts are pinned (another count sums in another order and gives other last
+digits).
 """
 
 import hashlib
@@ -43,10 +44,16 @@ def make_deterministic():
 
 
 def load():
-    """Digits as float32 rows of 64 pixels in 0..1, with their labels: train and test parts."""
+    """Digits as rows of 64 pixels in 0..1 and labels: train and test parts."""
     digits = load_digits()
     pixels = (digits.data / 16.0).astype(np.float32)
-    return train_test_split(pixels, digits.target.astype(np.int64), test_size=0.25, random_state=SEED, stratify=digits.target)
+    return train_test_split(
+        pixels,
+        digits.target.astype(np.int64),
+        test_size=0.25,
+        random_state=SEED,
+        stratify=digits.target,
+    )
 
 
 def make_model():
@@ -73,10 +80,16 @@ def train(model, images, labels):
         optimizer.apply_gradients(zip(gradients, model.trainable_variables))
         return loss
 
-    data = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images), seed=SEED).batch(BATCH)
+    data = (
+        tf.data.Dataset.from_tensor_slices((images, labels))
+        .shuffle(len(images), seed=SEED)
+        .batch(BATCH)
+    )
     losses = []
     for epoch in range(EPOCHS):
-        mean = np.mean([step(batch, wanted).numpy() for batch, wanted in data], dtype=np.float32)
+        mean = np.mean(
+            [step(batch, wanted).numpy() for batch, wanted in data], dtype=np.float32
+        )
         losses.append(mean)
         if epoch % 5 == 4:
             print(f"epoch {epoch + 1:2d}  loss {mean:.8f}")
@@ -90,11 +103,17 @@ def save_pictures(losses, truth, guesses, folder):
     sns.lineplot(data=curve, x="epoch", y="loss", marker="o", ax=axes)
     axes.set_title("training loss")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    figure.savefig(os.path.join(folder, "loss.png"), dpi=120, metadata={"Software": None})
+    figure.savefig(
+        os.path.join(folder, "loss.png"), dpi=120, metadata={"Software": None}
+    )
     figure, axes = plt.subplots(figsize=(6, 5), layout="constrained")
-    sns.heatmap(confusion_matrix(truth, guesses), annot=True, fmt="d", cmap="Blues", ax=axes)
+    sns.heatmap(
+        confusion_matrix(truth, guesses), annot=True, fmt="d", cmap="Blues", ax=axes
+    )
     axes.set(xlabel="predicted", ylabel="true", title="confusion on unseen digits")
-    figure.savefig(os.path.join(folder, "confusion.png"), dpi=120, metadata={"Software": None})
+    figure.savefig(
+        os.path.join(folder, "confusion.png"), dpi=120, metadata={"Software": None}
+    )
 
 
 def main():
