@@ -75,7 +75,7 @@ class Flattener {
     for (const auto& [name, one] : *table) {
       const std::string key = prefix + "." + std::string(name.str());
       const auto known = std::find_if(kRegistrySettings.begin(), kRegistrySettings.end(),
-                                      [&name = name](const KnownOfRegistry& k) { return k.key == name.str(); });
+                                      [setting = name.str()](const KnownOfRegistry& k) { return k.key == setting; });
       if (known == kRegistrySettings.end()) {
         unknown_of_registry(std::string(name.str()), name.source());
       }

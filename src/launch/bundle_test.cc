@@ -125,7 +125,7 @@ TEST(Bundle, SeccompIsTheDenyListOfTheNativeLauncher) {
         continue;  // the runtime inherits those
       }
       const Json& call = seccomp["syscalls"].at(i++);
-      EXPECT_EQ(refusal.name, call["names"][0]);
+      EXPECT_EQ(refusal.name, call["names"][0].get<std::string>());
       EXPECT_EQ(refusal.err, call["errnoRet"]);
       EXPECT_EQ(refusal.conditions.size(), call.contains("args") ? call["args"].size() : 0U) << refusal.name;
     }

@@ -27,8 +27,11 @@ def attempt(action):
 
 
 def call(number, *args):
+    # As whole words: ctypes leaves the upper half of an int's place on the stack as it was.
+    words = [ctypes.c_long(arg) if isinstance(arg, int) else arg for arg in args]
+
     def action():
-        if libc.syscall(number, *args) < 0:
+        if libc.syscall(number, *words) < 0:
             raise OSError(ctypes.get_errno(), "")
 
     return attempt(action)
