@@ -4,7 +4,7 @@
 # make install    PREFIX=/usr/local  DESTDIR=   programs, manual pages, completions
 # make deb        Debian packages slipway and slipway-serve in build/deb
 # make docs       check the documentation: reference pages, links, figures, every transcript; build the manual
-# make bench      run every benchmark beside its rivals and write docs/benchmarks.md (root, 40 GB, half an hour)
+# make bench      run every benchmark beside its rivals and write docs/benchmarks.md (root, 40 GB)
 # make check      what a change must pass: test, format, layering, clang build
 PREFIX ?= /usr/local
 DESTDIR ?=

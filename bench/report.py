@@ -158,7 +158,7 @@ def losses(results):
 
 def page(results):
     lines = ["# Benchmarks", "", "<!-- Made by bench/report.py from bench/results; a test compares. -->", "",
-             "`make bench` runs all of this on the machine it is called on (root, Debian 12, 40 GB of disk, about half an hour on two cores) and rewrites this page. Each chapter",
+             "`make bench` runs all of this on the machine it is called on (root, Debian 12, 40 GB of disk; a benchmark may take 45 minutes at most) and rewrites this page. Each chapter",
              "names its script and its machine; the results as numbers lie in bench/results.", ""]
     lost = losses(results)
     if lost:

@@ -4,7 +4,7 @@
     bench/run.py BUILD [--store STORE] [--work DIR] [--only NAME]... [--skip-rival NAME]...
 
 BUILD is a release build. STORE holds, or is given, the downloads of examples/tf29 (default: BUILD/test-store). Needs root, 40 GB of disk, a quiet
-machine, and what `tools/install-deps bench` installs. On two quiet cores everything takes about half an hour, of which docker with pip takes ten minutes
+machine, and what `tools/install-deps bench` installs. A benchmark that takes more than 45 minutes is ended; docker with pip is the slowest
 (`--skip-rival "docker + pip"`). With --only, the other results stay as they were measured.
 """
 
