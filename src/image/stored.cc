@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "image/build.h"
+#include "lock/compression.h"
 #include "oci/types.h"
 
 namespace slip::image {
@@ -30,7 +31,7 @@ struct StoredImage::State {
     engine = std::make_unique<Engine>(lock, plan, context);
     for (const LayerPlan& layer : plan) {
       if (const auto encoded = engine->known(layer)) {
-        made.emplace(encoded->digest, Layer{layer, *encoded, codec::Compression::Gzip, true});
+        made.emplace(encoded->digest, Layer{layer, *encoded, lock::compression_of(lock), true});
       }
     }
   }
