@@ -242,7 +242,6 @@ class Control(support.Case):
             self.assertEqual(self.ask("status")["services"][0]["state"], "ready")
         self.assertEqual(running.stop(), 0)
 
-
     def health(self, running, file):
         done = subprocess.run(["nsenter", f"--net=/proc/{running.pid()}/ns/net", support.INIT, "--services", str(file), "--health"],
                               capture_output=True, text=True, timeout=20)
@@ -251,7 +250,8 @@ class Control(support.Case):
     @unittest.skipIf(os.geteuid() != 0, "entering a network namespace from outside needs root")
     def test_health_over_an_abstract_socket(self):
         name = f"@slipway-test-{os.getpid()}"
-        running = self.start(shell("a", "exec sleep 1000"), shell("b", "exit 0", restart={"policy": "never"}), control=name)
+        # `b` only behind `a`: both at once, it may end before `a` is ready, and that record is gone when it is waited for.
+        running = self.start(shell("a", "exec sleep 1000"), shell("b", "exit 0", after=["a"], restart={"policy": "never"}), control=name)
         running.until(event="ready", service="a")
         running.until(event="ended", service="b")
         file = self.dir / "health.json"

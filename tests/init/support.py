@@ -94,10 +94,18 @@ class Running:
             self.process.wait()
 
 
+def too_long(*_):
+    raise AssertionError("the test waits for something that does not come")
+
+
 class Case(unittest.TestCase):
     maxDiff = None
+    most_s = 120  # a test that waits for ever says where, instead of being killed from outside
 
     def setUp(self):
+        signal.signal(signal.SIGALRM, too_long)
+        signal.alarm(self.most_s)
+        self.addCleanup(signal.alarm, 0)
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="slipway-init-test-"))
         self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
 
