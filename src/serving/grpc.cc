@@ -9,7 +9,7 @@
 #include <mutex>
 
 #include "core/format.h"
-#include "serving/rest.h"
+#include "serving/gzip.h"
 
 namespace slip::serving {
 namespace {

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "serving/model.h"
+#include "serving/deadline.h"
 #include "serving/net.h"
 #include "serving/status.h"
 

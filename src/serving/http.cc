@@ -251,6 +251,21 @@ const char* reason_of(int status) noexcept {
   }
 }
 
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    unsigned code = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        std::from_chars(text.data() + i + 1, text.data() + i + 3, code, 16).ptr == text.data() + i + 3) {
+      out.push_back(static_cast<char>(code));
+      i += 2;
+    } else {
+      out.push_back(text[i]);
+    }
+  }
+  return out;
+}
+
 std::string response_head(const HttpResponse& response, bool keep_alive) {
   std::string head;
   head.reserve(160);

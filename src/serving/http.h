@@ -87,6 +87,9 @@ class HttpParser {
   int error_status_ = 400;
 };
 
+/// %41 → A; a malformed escape stays as it is.
+std::string percent_decode(std::string_view text);
+
 const char* reason_of(int status) noexcept;
 /// The head of a response, up to and with the empty line.
 std::string response_head(const HttpResponse& response, bool keep_alive);

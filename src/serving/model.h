@@ -1,24 +1,19 @@
 #pragma once
 
 #include <atomic>
-#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "serving/deadline.h"
 #include "serving/signature.h"
 #include "serving/status.h"
 #include "serving/tensor.h"
 #include "serving/tf_api.h"
 
 namespace slip::serving {
-
-using Clock = std::chrono::steady_clock;
-/// When a request's client stops waiting; kNoDeadline: never.
-using Deadline = Clock::time_point;
-inline constexpr Deadline kNoDeadline = Deadline::max();
 
 /// How sessions are made. Zero threads: one per core.
 struct SessionSettings {

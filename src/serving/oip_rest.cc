@@ -7,7 +7,6 @@
 #include "serving/json_out.h"
 #include "serving/oip_json.h"
 #include "serving/request_metrics.h"
-#include "serving/rest_path.h"
 
 namespace slip::serving {
 namespace {

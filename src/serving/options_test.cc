@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
-#include "serving/session_config.h"
 
 namespace slip::serving {
 namespace {
@@ -77,6 +76,7 @@ TEST(OptionsTest, UnknownFlagsAndBadValuesAreErrors) {
   EXPECT_EQ(failure({"--rest_api_prt=1"}), "unknown flag --rest_api_prt | did you mean --rest_api_port?");
   EXPECT_EQ(failure({"--completely_else"}), "unknown flag --completely_else | `slipway-serve --help` lists all flags");
   EXPECT_EQ(failure({"--port=many"}), "--port=many: expected a number from 0 up");
+  EXPECT_EQ(failure({"--port=-1"}), "--port=-1: expected a number from 0 up");
   EXPECT_EQ(failure({"--port=70000"}), "--port=70000: expected a port up to 65535");
   EXPECT_EQ(failure({"--port"}), "--port needs a value");
   EXPECT_EQ(failure({"--enable_batching=perhaps"}), "--enable_batching=perhaps: expected true or false");
@@ -95,21 +95,6 @@ TEST(OptionsTest, HelpNamesEveryFlagWithItsDefault) {
   EXPECT_NE(help.find("--port=N\n        gRPC port; 0: none [8500]\n"), std::string::npos) << help;
   EXPECT_NE(help.find("--enable_batching\n"), std::string::npos);
   EXPECT_NE(help.find("--num_load_threads"), std::string::npos);
-}
-
-TEST(SessionConfigTest, TextBecomesWireBytes) {
-  const auto bytes = read_session_config(
-      "intra_op_parallelism_threads: 3 graph_options { rewrite_options { remapping: OFF } } "
-      "device_count { key: \"CPU\" value: 2 }");
-  ASSERT_TRUE(bytes) << bytes.error().message;
-  EXPECT_EQ(*bytes, std::string("\x10\x03\x52\x04\x52\x02\x70\x02\x0a\x07\x0a\x03"
-                                "CPU\x10\x02"));
-  EXPECT_EQ(*read_session_config("graph_options { optimizer_options { global_jit_level: OFF } }"),
-            std::string("\x52\x0d\x1a\x0b\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"));
-  const auto unknown = read_session_config("\nplacement_period: 3");
-  ASSERT_FALSE(unknown);
-  EXPECT_NE(unknown.error().message.find("placement_period"), std::string::npos) << unknown.error().message;
-  EXPECT_FALSE(read_session_config("gpu_options { allow_growth: perhaps }"));
 }
 
 }  // namespace

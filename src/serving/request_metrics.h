@@ -2,8 +2,8 @@
 
 #include <string_view>
 
+#include "serving/deadline.h"
 #include "serving/metrics.h"
-#include "serving/model.h"
 #include "serving/status.h"
 
 namespace slip::serving {

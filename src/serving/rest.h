@@ -64,7 +64,4 @@ class RestService {
   std::atomic<bool> draining_{false};
 };
 
-/// Inflates a gzip body. @param limit  of the result
-Result<std::string> inflate_gzip(std::string_view bytes, std::size_t limit);
-
 }  // namespace slip::serving

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "core/text.h"
+#include "serving/http.h"
 
 namespace slip::serving {
 namespace {
@@ -41,21 +42,6 @@ bool take_action(std::string_view& rest, bool post, RestPath& out) {
 }
 
 }  // namespace
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    unsigned code = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, code, 16).ptr == text.data() + i + 3) {
-      out.push_back(static_cast<char>(code));
-      i += 2;
-    } else {
-      out.push_back(text[i]);
-    }
-  }
-  return out;
-}
 
 Result<RestPath> read_rest_path(std::string_view method, std::string_view path) {
   const auto malformed = [&] { return invalid("Malformed request: " + std::string(method) + " " + std::string(path)); };

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <optional>
-#include <string>
 #include <string_view>
 
 #include "serving/manager.h"
@@ -19,8 +17,5 @@ struct RestPath {
 /// name percent-decoded after the match. Fails with TensorFlow Serving's "Malformed request" for all else.
 /// @source TensorFlow Serving 2.9, model_servers/http_rest_api_util.cc
 Result<RestPath> read_rest_path(std::string_view method, std::string_view path);
-
-/// %41 → A; a malformed escape stays as it is.
-std::string percent_decode(std::string_view text);
 
 }  // namespace slip::serving
