@@ -1,11 +1,14 @@
-# slip_room(NAME [DEPS room…] [READS room…] [LIBS library…] [PKG pkg-config-module…] [TEST_LIBS …] [TEST_FIXTURES …])
+# slip_room(NAME [FOLDERS folder…] [DEPS room…] [READS room…] [LIBS library…] [PKG pkg-config-module…] [TEST_LIBS …]
+#           [TEST_FIXTURES …])
 #
 # A room: one static library slip_NAME from its *.cc, one test program NAME_test from its *_test.cc, one program
-# per *_fuzz.cc. DEPS are rooms its headers or sources include; of READS only the formats (slip_ROOM_formats) are linked.
-# tests/layering_test.py holds both against layers.txt.
+# per *_fuzz.cc. FOLDERS are folders inside it with more of these; a folder includes itself and those before it.
+# DEPS are rooms its headers or sources include; of READS only the formats (slip_ROOM_formats) are linked.
+# tests/layering_test.py holds them against the includes and layers.txt.
 function(slip_room name)
-  cmake_parse_arguments(ROOM "" "" "DEPS;READS;LIBS;PKG;TEST_LIBS;TEST_FIXTURES" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS *.cc)
+  cmake_parse_arguments(ROOM "" "" "FOLDERS;DEPS;READS;LIBS;PKG;TEST_LIBS;TEST_FIXTURES" ${ARGN})
+  list(TRANSFORM ROOM_FOLDERS APPEND /*.cc OUTPUT_VARIABLE inner)
+  file(GLOB sources CONFIGURE_DEPENDS *.cc ${inner})
   set(tests ${sources})
   set(fuzzers ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")

@@ -1,4 +1,4 @@
-"""Includes follow the rings of layers.txt, and CMake's DEPS name what is included."""
+"""Includes follow the rings of layers.txt and the order of a room's FOLDERS, and CMake's DEPS name what is included."""
 
 import pathlib
 import re
@@ -24,13 +24,19 @@ for room, ring in rings.items():
     else:
         allowed -= alone
     cmake = root / "src" / room / "CMakeLists.txt"
-    declared = {room}
+    declared, folders = {room}, []
     if cmake.exists():
         words = re.search(r"slip_room\(\w+(.*?)\)", cmake.read_text(), re.S).group(1).split()
-        for keyword in ("DEPS", "READS"):
-            deps = words[words.index(keyword) + 1:] if keyword in words else []
-            declared |= {word for word in deps[:next((i for i, w in enumerate(deps) if w.isupper()), len(deps))]}
+        for keyword in ("DEPS", "READS", "FOLDERS"):
+            named = words[words.index(keyword) + 1:] if keyword in words else []
+            named = named[:next((i for i, w in enumerate(named) if w.isupper()), len(named))]
+            if keyword == "FOLDERS":
+                folders = named
+            else:
+                declared |= set(named)
     for path in sorted((root / "src" / room).rglob("*.[hc]*")):
+        inside = path.relative_to(root / "src" / room).parts[0]
+        before = folders[:folders.index(inside) + 1] if inside in folders else folders
         for number, text in enumerate(path.read_text().splitlines(), 1):
             for other in re.findall(r'#include "([a-z_0-9]+)/', text):
                 where = f"{path.relative_to(root)}:{number}"
@@ -40,6 +46,9 @@ for room, ring in rings.items():
                     bad.append(f"{where}: {room} (ring {ring}) must not include {other} (ring {rings[other]})")
                 elif other not in declared:
                     bad.append(f"{where}: {room} includes {other}, which its CMakeLists.txt does not name in DEPS")
+            for folder in re.findall(rf'#include "{room}/([a-z_0-9]+)/', text):
+                if folder not in before:
+                    bad.append(f"{path.relative_to(root)}:{number}: {inside} must not include {folder}, which comes later in FOLDERS")
 for path in sorted((root / "src").iterdir()):
     if path.is_dir() and path.name not in rings:
         bad.append(f"src/{path.name} is no room of layers.txt")

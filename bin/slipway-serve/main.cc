@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "core/error.h"
-#include "serving/app.h"
-#include "serving/describe.h"
-#include "serving/log.h"
-#include "serving/options.h"
-#include "serving/probe.h"
+#include "serving/app/app.h"
+#include "serving/tf/describe.h"
+#include "serving/base/log.h"
+#include "serving/base/options.h"
+#include "serving/app/probe.h"
 
 namespace {
 

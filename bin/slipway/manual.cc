@@ -7,7 +7,7 @@
 #include "help.h"
 #include "page.h"
 #include "roff.h"
-#include "serving/options.h"
+#include "serving/base/options.h"
 #include "spec/keys.h"
 
 namespace slip::cli {

@@ -3,7 +3,7 @@
 #include <optional>
 #include <string>
 
-#include "serving/signature.h"
+#include "serving/tf/signature.h"
 
 namespace slip::model {
 

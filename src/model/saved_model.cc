@@ -7,7 +7,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "os/file.h"
-#include "serving/wire.h"
+#include "serving/proto/wire.h"
 
 namespace slip::model {
 namespace {

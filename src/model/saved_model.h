@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "serving/signature.h"
+#include "serving/tf/signature.h"
 
 /// What a SavedModel says of itself, read without TensorFlow.
 namespace slip::model {

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "core/error.h"
-#include "serving/wire.h"
+#include "serving/proto/wire.h"
 
 namespace slip::model {
 namespace {
