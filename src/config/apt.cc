@@ -3,6 +3,7 @@
 #include <set>
 
 #include "config/discover.h"
+#include "core/debian_release.h"
 #include "core/text.h"
 
 namespace slip::config {
@@ -108,8 +109,9 @@ std::optional<Entry> parse_one_line(std::string_view line) {
 }
 
 bool is_codename(std::string_view suite) {
-  static constexpr std::array kNames = {"stretch", "buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid"};
-  return std::find(kNames.begin(), kNames.end(), suite) != kNames.end();
+  static constexpr std::array kOthers = {"stretch", "buster", "forky", "duke",
+                                         "sid"};  // the machine's, never an image's
+  return debian_release(suite) != nullptr || std::find(kOthers.begin(), kOthers.end(), suite) != kOthers.end();
 }
 
 bool is_rolling(std::string_view suite) {

@@ -386,7 +386,7 @@ Unpacked read_deb(const std::filesystem::path& deb_file, const std::filesystem::
 
 Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, const std::string& release,
                 store::Store& store, const launch::HostId& owner) {
-  const bool merged = release_facts(release).merged_usr;
+  const bool merged = known_release(release).merged_usr;
   const bool root = ::geteuid() == 0;
   std::string key = "deb-" + sha256.hex() + (merged ? "-2m" : "-2s");
   if (root) {
@@ -404,7 +404,7 @@ Unpacked unpack(const std::filesystem::path& deb_file, const Digest& sha256, con
 }
 
 std::vector<LayerItem> skeleton(const std::string& release) {
-  const ReleaseFacts& facts = release_facts(release);
+  const DebianRelease& known = known_release(release);
   std::vector<LayerItem> items;
   const auto folder = [&](const char* path, std::uint32_t mode = 0755) {
     TarEntry entry;
@@ -417,7 +417,7 @@ std::vector<LayerItem> skeleton(const std::string& release) {
     folder(path);
   }
   folder("tmp", 01777);
-  if (facts.merged_usr) {
+  if (known.merged_usr) {
     for (const std::string path : {"bin", "lib", "lib64", "sbin"}) {
       folder(("usr/" + path).c_str());
       TarEntry link;

@@ -27,9 +27,6 @@ struct Suite {
 };
 /// main, updates and security of a release ("bullseye", "bookworm", "trixie"). @throws Error NotFound (suggests)
 std::vector<Suite> suites_of(const std::string& release, bool non_free = false);
-/// Python that a release ships: "3.9"; and the release that ships a Python. nullopt: none known.
-std::optional<std::string> python_of(const std::string& release);
-std::optional<std::string> release_of_python(const std::string& python);
 /// What every image of this release starts from, besides Essential: package names ("python3.9", "ca-certificates", …).
 std::vector<std::string> base_requests(const std::string& release, bool with_python);
 
@@ -109,8 +106,8 @@ std::vector<Overlap> settle_overlaps(std::span<Unpacked> packages);
 /// The files of the dpkg database for packages that are unpacked but not configured (var/lib/dpkg/…).
 std::vector<codec::LayerItem> dpkg_database(std::span<const Unpacked> packages);
 
-/// Runs preinst, configure and triggers in the sandbox, in the order facts/configure-layer.md §1 gives, and returns
-/// the normalised changes as one layer's items (whiteouts as ".wh." entries).
+/// Runs preinst, configure and triggers in the sandbox, in the order of configure_order() (deb/order.h), and
+/// returns the normalised changes as one layer's items (whiteouts as ".wh." entries).
 /// `sandbox` must stand on skeleton + packages + dpkg_database, and `overlaps` be what settle_overlaps() found.
 /// @throws Error Invalid "package P: its postinst exited N" with the last lines as causes
 std::vector<codec::LayerItem> configure(launch::Sandbox& sandbox, std::span<const Unpacked> packages,

@@ -20,25 +20,13 @@ constexpr const char* kKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg
 constexpr std::uint64_t kMaxInRelease = 4u << 20;
 constexpr std::uint64_t kMaxPackages = 512u << 20;
 
-const std::vector<ReleaseFacts>& all_releases() {
-  static const std::vector<ReleaseFacts> releases = {
-      {"bullseye", "3.9", false, "2026-08-31"},
-      {"bookworm", "3.11", true, "2028-06-30"},
-      {"trixie", "3.13", true, "2030-06-30"},
-  };
-  return releases;
-}
-
 }  // namespace
 
-const ReleaseFacts& release_facts(const std::string& release) {
-  std::vector<std::string> names;
-  for (const ReleaseFacts& facts : all_releases()) {
-    if (facts.name == release) {
-      return facts;
-    }
-    names.push_back(facts.name);
+const DebianRelease& known_release(const std::string& release) {
+  if (const DebianRelease* known = debian_release(release)) {
+    return *known;
   }
+  const std::vector<std::string> names = debian_release_names();
   Error error(ErrorKind::NotFound, "`{}` is no Debian release that slipway knows", printable(release));
   if (const auto near = nearest(release, names)) {
     error.add_hint("did you mean `" + *near + "`?");
@@ -49,7 +37,7 @@ const ReleaseFacts& release_facts(const std::string& release) {
 }
 
 std::vector<Suite> suites_of(const std::string& release, bool non_free) {
-  release_facts(release);
+  known_release(release);
   std::vector<std::string> components = {"main"};
   if (non_free) {
     components.emplace_back("contrib");
@@ -60,33 +48,15 @@ std::vector<Suite> suites_of(const std::string& release, bool non_free) {
           {"debian-security", release + "-security", components}};
 }
 
-std::optional<std::string> python_of(const std::string& release) {
-  for (const ReleaseFacts& facts : all_releases()) {
-    if (facts.name == release) {
-      return facts.python;
-    }
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> release_of_python(const std::string& python) {
-  for (const ReleaseFacts& facts : all_releases()) {
-    if (facts.python == python) {
-      return facts.name;
-    }
-  }
-  return std::nullopt;
-}
-
 std::vector<std::string> base_requests(const std::string& release, bool with_python) {
-  const ReleaseFacts& facts = release_facts(release);
+  const DebianRelease& known = known_release(release);
   std::vector<std::string> names = {"ca-certificates", "netbase", "tzdata"};
   if (with_python) {
     names.emplace_back("libstdc++6");  // the one library that manylinux wheels expect and Python itself does not need
     names.emplace_back("python3");
-    names.push_back("python" + facts.python);
-    if (facts.python == "3.9" || facts.python == "3.11") {
-      names.emplace_back("python3-distutils");  // a package of its own up to 3.11, gone from Python with 3.12
+    names.push_back(format("python{}", known.python));
+    if (known.distutils) {
+      names.emplace_back("python3-distutils");
     }
   }
   std::sort(names.begin(), names.end());

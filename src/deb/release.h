@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "core/debian_release.h"
 #include "core/digest.h"
 #include "deb/deb.h"
 #include "http/client.h"
@@ -15,16 +16,8 @@
 
 namespace slip::deb {
 
-/// What is known of a Debian release before anything is fetched.
-/// @source debian.csv of the package distro-info-data 0.58+deb12u7, columns series and eol-lts
-struct ReleaseFacts {
-  std::string name;         ///< "bookworm"
-  std::string python;       ///< "3.11"
-  bool merged_usr;          ///< /bin, /sbin, /lib… are links into /usr from the first package on
-  std::string fixes_until;  ///< last day on which its security suite gets fixes (Debian's LTS included): "2028-06-30"
-};
-/// @throws Error NotFound (suggests)
-const ReleaseFacts& release_facts(const std::string& release);
+/// What is known of a release before anything is fetched. @throws Error NotFound (suggests)
+const DebianRelease& known_release(const std::string& release);
 
 /// A Release file that was verified.
 struct ReleaseFile {

@@ -6,6 +6,7 @@
 
 #include "codec/json.h"
 #include "core/count.h"
+#include "core/debian_release.h"
 #include "core/text.h"
 #include "core/time.h"
 #include "deb/changelog.h"
@@ -158,8 +159,6 @@ void read_support(const std::vector<Package>& packages, const deb::Index& index,
   if (!file) {
     return;
   }
-  static const std::map<std::string, std::string> kNumbers = {{"bullseye", "11"}, {"bookworm", "12"}, {"trixie", "13"}};
-  const auto number = kNumbers.find(report.release);
   const auto read = [&](const std::string& name, bool ended) {
     const auto text = deb::read_from_deb(*file, "/debian-security-support/" + name);
     for (const std::string_view line : split(text ? *text : std::string(), '\n')) {
@@ -174,8 +173,8 @@ void read_support(const std::vector<Package>& packages, const deb::Index& index,
       }
     }
   };
-  if (number != kNumbers.end()) {
-    read("security-support-ended.deb" + number->second, true);
+  if (const DebianRelease* release = debian_release(report.release)) {
+    read(format("security-support-ended.deb{}", release->number), true);
   }
   read("security-support-limited", false);
 }
@@ -226,7 +225,8 @@ Finding judge_age(const FixReport& report, const std::string& python) {
     return fine("EOL", title, format("{}, until {}", report.release, report.fixes_until));
   }
   const std::string found = format("{} had its last on {}", report.release, report.fixes_until);
-  if (!python.empty() && deb::python_of(report.release) == python) {
+  const DebianRelease* release = debian_release(report.release);
+  if (release != nullptr && release->python == python) {
     return excepted("EOL", title, found, "a newer release",
                     format("the spec asks for Python {}, which only {} has", python, report.release));
   }
@@ -261,7 +261,7 @@ std::string release_of(const Subject& subject, const Tree& tree) {
     constexpr std::string_view kName = "VERSION_CODENAME=";
     if (line.starts_with(kName)) {
       std::string name(trim(line.substr(kName.size())));
-      return deb::python_of(name) ? name : std::string();
+      return debian_release(name) != nullptr ? name : std::string();
     }
   }
   return {};
@@ -274,7 +274,7 @@ FixReport find_fixes(const std::vector<Package>& packages, const std::string& re
   if (release.empty()) {
     return report;
   }
-  report.fixes_until = deb::release_facts(release).fixes_until;
+  report.fixes_until = deb::known_release(release).fixes_until;
   report.ended = rfc3339(now).substr(0, 10) > report.fixes_until;
   deb::Index index;
   report.reason = read_indexes(release, now, context, index, report);

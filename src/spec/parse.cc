@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/debian_release.h"
 #include "core/suggest.h"
 #include "core/text.h"
 #include "os/file.h"
@@ -106,29 +107,26 @@ class Binder {
     const Node* python = value("python");
     const Node* debian = value("debian");
     if (debian != nullptr) {
-      if (!interpreter_of_suite(debian->text)) {
+      if (debian_release(debian->text) == nullptr) {
         Error unknown = error(*debian, format("slipway knows no Debian suite `{}`", printable(debian->text)));
-        const std::vector<std::string> suites = {"bullseye", "bookworm", "trixie"};
+        const std::vector<std::string> suites = debian_release_names();
         const auto near = nearest(debian->text, suites);
-        throw unknown.add_hint(near ? format("did you mean `{}`?", *near)
-                                    : std::string("there are bullseye, bookworm and trixie"));
+        throw unknown.add_hint(near ? format("did you mean `{}`?", *near) : "there are " + join(suites, ", "));
       }
       spec_.suite = debian->text;
     }
     if (python != nullptr) {
-      const auto known = interpreter_of_python(python->text);
-      if (!known) {
+      const DebianRelease* known = debian_release_with_python(python->text);
+      if (known == nullptr) {
         throw error(*python, format("no Debian suite that slipway knows brings Python {}", printable(python->text)))
             .add_hint("there are " + known_interpreters());
       }
-      if (debian != nullptr && known->suite != debian->text) {
-        throw error(*python,
-                    format("Python {} is {}'s, but `debian` says {}", python->text, known->suite, debian->text))
-            .add_hint(
-                format("leave `debian` out, or write `python: \"{}\"`", interpreter_of_suite(debian->text)->python));
+      if (debian != nullptr && known->name != debian->text) {
+        throw error(*python, format("Python {} is {}'s, but `debian` says {}", python->text, known->name, debian->text))
+            .add_hint(format("leave `debian` out, or write `python: \"{}\"`", debian_release(debian->text)->python));
       }
       spec_.python = python->text;
-      spec_.suite = known->suite;
+      spec_.suite = known->name;
     }
     if (spec_.suite.empty()) {
       spec_.suite = kDefaultSuite;
@@ -166,7 +164,7 @@ class Binder {
     const Node* services = value("services");
     const bool needed = !spec_.requirements.empty() || (services != nullptr && services->find("jupyter") != nullptr);
     if (spec_.python.empty() && needed) {
-      spec_.python = interpreter_of_suite(spec_.suite)->python;
+      spec_.python = debian_release(spec_.suite)->python;
     }
     for (const auto& [specifiers, place] : requires_python_) {
       if (!version_satisfies(spec_.python, specifiers)) {
@@ -377,7 +375,7 @@ class Binder {
           normal += '-';
         }
       }
-      spec_.accept_gaps.push_back(normal);
+      spec_.overrule.push_back(normal);
     }
   }
 

@@ -1,8 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "core/debian_release.h"
 #include "core/error.h"
+#include "core/format.h"
 #include "os/file.h"
+#include "spec/keys.h"
 #include "spec/source.h"
 #include "spec/spec.h"
 #include "spec/template.h"
@@ -51,6 +54,19 @@ TEST(Spec, NetworkIsOutboundUnlessItSaysNone) {
   EXPECT_EQ(with("").digest(), with("network: outbound\n").digest());
   EXPECT_NE(with("").digest(), with("network: none\n").digest());
   EXPECT_THAT(complaint("name: x\nnetwork: non\n").message, HasSubstr("slipway.yaml:2:10"));
+}
+
+TEST(Spec, TheSchemaAndItsWordsNameEveryRelease) {
+  for (const Key& key : top_keys()) {
+    for (const DebianRelease& release : debian_releases()) {
+      if (key.name == "debian") {
+        EXPECT_THAT(std::string(key.pattern), HasSubstr(std::string(release.name)));
+      } else if (key.name == "python") {
+        EXPECT_THAT(std::string(key.doc), HasSubstr(format("{} ", release.python)));
+        EXPECT_THAT(std::string(key.doc), HasSubstr(std::string(release.name)));
+      }
+    }
+  }
 }
 
 TEST(Spec, AnUnknownKeyIsShownWithCaretAndSuggestion) {

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "core/debian_release.h"
 #include "core/format.h"
 #include "core/text.h"
 
@@ -14,9 +15,6 @@ namespace {
 bool lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool digit(char c) { return c >= '0' && c <= '9'; }
 bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-
-constexpr std::array kInterpreters = {Interpreter{"3.9", "bullseye"}, Interpreter{"3.11", "bookworm"},
-                                      Interpreter{"3.13", "trixie"}};
 
 bool same_or_below(std::string_view path, std::string_view folder) {
   return path == folder || (path.starts_with(folder) && path.size() > folder.size() && path[folder.size()] == '/');
@@ -240,22 +238,10 @@ std::string mount_fault(std::string_view target) {
   return {};
 }
 
-std::optional<Interpreter> interpreter_of_python(std::string_view python) {
-  const auto at = std::find_if(kInterpreters.begin(), kInterpreters.end(),
-                               [&](const Interpreter& i) { return i.python == python; });
-  return at == kInterpreters.end() ? std::nullopt : std::optional(*at);
-}
-
-std::optional<Interpreter> interpreter_of_suite(std::string_view suite) {
-  const auto at =
-      std::find_if(kInterpreters.begin(), kInterpreters.end(), [&](const Interpreter& i) { return i.suite == suite; });
-  return at == kInterpreters.end() ? std::nullopt : std::optional(*at);
-}
-
 std::string known_interpreters() {
   std::string all;
-  for (const Interpreter& i : kInterpreters) {
-    all += format("{}{} ({})", all.empty() ? "" : ", ", i.python, i.suite);
+  for (const DebianRelease& release : debian_releases()) {
+    all += format("{}{} ({})", all.empty() ? "" : ", ", release.python, release.name);
   }
   return all;
 }

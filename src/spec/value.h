@@ -31,14 +31,6 @@ std::string mount_fault(std::string_view target);
 /// "/a//b/" → "/a/b".
 std::string tidy_path(std::string_view path);
 
-/// A Python that a Debian suite brings.
-struct Interpreter {
-  std::string_view python;
-  std::string_view suite;
-};
-/// The suite of a Python, the Python of a suite; nullopt: slipway knows none.
-std::optional<Interpreter> interpreter_of_python(std::string_view python);
-std::optional<Interpreter> interpreter_of_suite(std::string_view suite);
 /// "3.9 (bullseye), 3.11 (bookworm), 3.13 (trixie)".
 std::string known_interpreters();
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <set>
 
+#include "core/debian_release.h"
 #include "core/suggest.h"
 #include "core/text.h"
 #include "wheel/name.h"
@@ -57,14 +58,15 @@ std::vector<std::string> sentences(const std::string& explanation) {
 
 /// The newest Python of a list ("3.7,", "3.8,", "3.9") that a Debian suite brings; empty: none of them.
 std::string usable_python(const std::vector<std::string_view>& listed) {
-  for (const std::string_view offered : {"3.13", "3.11", "3.9"}) {
+  std::string newest;
+  for (const DebianRelease& release : debian_releases()) {
     for (const std::string_view one : listed) {
-      if (one.substr(0, one.find(',')) == offered) {
-        return std::string(offered);
+      if (one.substr(0, one.find(',')) == release.python) {
+        newest = release.python;
       }
     }
   }
-  return {};
+  return newest;
 }
 
 // Names that requirements of this trade have, for "did you mean": an index of half a million is no list to guess from.
