@@ -1,4 +1,4 @@
-// slipway-init: PID 1 of every image. docs/reference/services.md says what it does.
+// slipway-init: PID 1 of every image. docs/reference/services-json.md says what it does.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

@@ -62,7 +62,7 @@ std::string encoder_id();
 /// Memory: O(block), whatever the layer's size.
 /// @param out  receives the compressed bytes (NullSink: only the digests are wanted)
 /// @throws Error Internal: unsorted or duplicate items; Corrupt: a file's size or crc32 differs from what is promised
-/// @source OCI image-spec v1.1 layer.md; RFC 1951, RFC 1952 2.2; facts: image-build.md §2, §3
+/// @source OCI image-spec v1.1 layer.md; RFC 1951, RFC 1952 2.2; docs/concepts/layers.md
 EncodedLayer encode_layer(std::span<const LayerItem> items, Sink& out);
 
 /// Sorts by stored name and merges equal directories (first wins); two different files of one path are an Error

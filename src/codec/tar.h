@@ -43,7 +43,7 @@ struct TarLimits {
 /// Bytes of the header block(s) for an entry: ustar, preceded by a PAX header only when forced (path or link
 /// too long to split, size ≥ 8 GiB, id ≥ 2^21, non-ASCII name, xattr). A directory's stored name ends in "/".
 /// Depends on nothing but the entry.
-/// @source POSIX.1-2017 pax "ustar Interchange Format"; facts: uname/gname empty, symlink mode 0777
+/// @source POSIX.1-2017 pax "ustar Interchange Format"; uname and gname are empty, a symlink's mode is 0777
 std::string tar_header(const TarEntry& entry);
 /// Zero bytes that follow `size` bytes of content: (-size) mod 512.
 constexpr std::uint64_t tar_padding(std::uint64_t size) noexcept { return (512 - size % 512) % 512; }

@@ -10,7 +10,7 @@ namespace slip::deb {
 std::string info_name(const Unpacked& package);
 
 /// The paragraph of var/lib/dpkg/status for a package that is unpacked but not configured; ends in one line break.
-/// @source dpkg(1) "Package states"; facts: configure-layer.md §1.4
+/// @source dpkg(1) "Package states"; what dpkg --unpack itself writes
 std::string status_paragraph(const Unpacked& package);
 
 }  // namespace slip::deb

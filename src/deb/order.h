@@ -18,7 +18,7 @@ struct ConfigureOrder {
 
 /// Dependencies before dependants where there is no cycle; otherwise, and among equals, by name. Depends on nothing
 /// but the packages, so that ids which scripts allocate are the same in every run.
-/// @source facts: configure-layer.md §1.9
+/// @source Debian Policy 6.6, 7.2 (which leave the order among equals, and within a cycle, to the installer)
 ConfigureOrder configure_order(std::span<const Unpacked> packages);
 
 }  // namespace slip::deb

@@ -7,21 +7,14 @@
 #include "image/recipe.h"
 #include "spec/spec.h"
 
-/// The services of an image: what slipway-init starts, and how Jupyter and sshd are set up. Secrets are never here: they
-/// lie in /run/slipway/keys of a running workspace (jupyter_token, jupyter_password, authorized_keys,
+/// The services of an image: what slipway-init starts, and how Jupyter and sshd are set up. Secrets are never here:
+/// they lie in /run/slipway/keys of a running workspace (jupyter_token, jupyter_password, authorized_keys,
 /// ssh_host_ed25519_key), or are made inside when nobody mounts them.
 namespace slip::image {
 
 /// Ports inside. The launch plan or an engine's `-p` decides where they are published.
 inline constexpr int kJupyterPort = 8888;
 inline constexpr int kSshPort = 2222;
-/// … and of model images.
-inline constexpr int kRestPort = 8501;
-inline constexpr int kGrpcPort = 8500;
-/// Id of the user and group of model images.
-inline constexpr std::uint32_t kModelUserId = 65532;
-/// The label that names model, version, signatures and runtime, as JSON.
-inline constexpr const char* kModelLabel = "dev.slipway.model";
 
 /// The files of the spec's services; nullopt when it has none.
 std::optional<TextsRecipe> services_recipe(const spec::Spec& spec, std::int64_t epoch);

@@ -6,7 +6,7 @@
 
 #include "core/count.h"
 #include "core/text.h"
-#include "image/services.h"
+#include "image/model_image.h"
 #include "inspect/packages.h"
 
 namespace slip::inspect {

@@ -23,7 +23,7 @@
 /// kernel says inside anyway. Symbolic links cannot carry attributes; theirs stand in a table.
 /// Virtual credentials are kept per process and inherited from the parent. Not emulated: denial of access to virtual
 /// users other than root, ownership of files they create, device nodes.
-/// @source seccomp_unotify(2); facts: a layer's owners are right when the stat family answers truly
+/// A layer's owners are right only when the whole stat family answers truly. @source seccomp_unotify(2)
 namespace slip::launch {
 
 inline constexpr const char* kOwnerRecord = "user.slipway.own";

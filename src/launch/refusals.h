@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-/// The deny list of workspaces and `run` as a value: one table, rendered as a BPF program (filter.cc) and as the
-/// seccomp section of an OCI bundle (bundle.cc). Everything that is not in it is allowed.
+/// The deny list of workspaces, `run` and the build's sandbox as a value: one table, rendered as a BPF program
+/// (filter.cc) and as the seccomp section of an OCI bundle (bundle.cc). Everything that is not in it is allowed.
 namespace slip::launch {
 
 /// Refused when (argument & mask) == value.

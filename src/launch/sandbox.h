@@ -22,7 +22,7 @@ struct SandboxRun {
 /// One overlay over `lower` in which several commands run one after another; what they changed is read back
 /// with capture(). Ownership is emulated by seccomp user notification, so an ordinary user's sandbox records the
 /// same owners as root's would; the bytes are the same for everybody.
-/// @source facts: configure-layer.md §4, §5
+/// @source overlayfs.rst "whiteouts and opaque directories"; seccomp_unotify(2); docs/develop/deb.md
 class Sandbox {
  public:
   struct Options {

@@ -42,7 +42,7 @@ struct Wheel {
   std::string version;
   Artifact artifact;  ///< the wheel; with `built`: the sdist it is built from
   std::optional<Built> built;
-  std::string layer;  ///< "tensorflow", "wheels-3"; empty for build tools and tools
+  std::string layer;  ///< "python-tensorflow", "wheels-3"; empty for build tools and tools
   std::string why;    ///< "requirement", "service jupyter", "needed by NAME"
   bool operator==(const Wheel&) const = default;
 };

@@ -259,7 +259,7 @@ TEST(Split, NeverMoreThanFortyLayers) {
   for (const Wheel& w : lock.wheels) {
     layers.insert(w.layer);
   }
-  EXPECT_LE(layers.size(), 37U);
+  EXPECT_LE(layers.size(), 32U);
 }
 
 }  // namespace

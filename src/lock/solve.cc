@@ -134,7 +134,7 @@ wheel::ResolveRequest python_request(const spec::Spec& spec, const SolveOptions&
   for (const Implied& implied : implied_requirements(spec)) {
     request.requirements.push_back({implied.text, {}, implied.why, implied.why});
   }
-  request.overruled = spec.accept_gaps;
+  request.overruled = spec.overrule;
   request.exclude_newer = spec.exclude_newer;
   if (options.previous && !options.update_all) {
     if (request.exclude_newer.empty() && options.update.empty()) {

@@ -13,7 +13,7 @@ constexpr std::uint64_t kOwnLayer = 8'000'000;  // bytes of the .deb or wheel
 constexpr std::size_t kDebBuckets = 4;
 constexpr std::size_t kWheelBuckets = 8;
 constexpr std::size_t kMaxOwnDebs = 6;
-constexpr std::size_t kMaxOwnWheels = 18;  // 1 base + 4 + 8 + 6 + 18 leaves three of forty for what comes on top
+constexpr std::size_t kMaxOwnWheels = 13;  // 1 base + 4 + 8 + 6 + 13 leaves eight of forty for what comes on top
 
 std::size_t bucket_of(const std::string& name, std::size_t buckets) { return codec::sha256(name).bytes()[0] % buckets; }
 

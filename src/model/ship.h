@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "image/build.h"
-#include "image/services.h"
+#include "image/model_image.h"
 #include "model/saved_model.h"
 #include "oci/types.h"
 

@@ -89,7 +89,7 @@ std::string to_json(const Spec& spec) {
   if (spec.gpu) {
     out["gpu"] = {{"cuda", spec.gpu->cuda}, {"cudnn", spec.gpu->cudnn}};
   }
-  put(out, "overrule", spec.accept_gaps);
+  put(out, "overrule", spec.overrule);
   put(out, "exclude_newer", spec.exclude_newer);
   put(out, "import_check", spec.import_check);
   return out.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -153,7 +153,7 @@ Spec read_spec(const Json& in) {
   if (in.contains("gpu")) {
     spec.gpu = Gpu{in.at("gpu").at("cuda").get<std::string>(), in.at("gpu").at("cudnn").get<std::string>()};
   }
-  spec.accept_gaps = in.value("overrule", std::vector<std::string>());
+  spec.overrule = in.value("overrule", std::vector<std::string>());
   spec.exclude_newer = text(in, "exclude_newer");
   spec.import_check = in.value("import_check", std::vector<std::string>());
   return spec;

@@ -95,9 +95,8 @@ struct Spec {
   bool outbound = true;  ///< a running workspace has a way out (`network: none`: false)
   std::vector<RunStep> run;
   std::optional<Gpu> gpu;
-  std::vector<std::string>
-      accept_gaps;            ///< packages whose built-in extra constraints are overruled (`overrule: [numpy]`)
-  std::string exclude_newer;  ///< RFC 3339 or empty: chosen when locking
+  std::vector<std::string> overrule;  ///< packages whose built-in extra constraints are not added
+  std::string exclude_newer;          ///< RFC 3339 or empty: chosen when locking
   std::vector<std::string>
       import_check;  ///< modules to import at build instead of the derived ones; {"none"} switches it off
 

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "image/model_image.h"
 #include "image/services.h"
 #include "launch/child.h"
 #include "os/file.h"

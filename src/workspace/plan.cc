@@ -5,8 +5,8 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "image/model_image.h"
 #include "image/plan.h"
-#include "image/services.h"
 #include "os/file.h"
 
 namespace slip::workspace {

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "image/model_image.h"
 #include "image/plan.h"
-#include "image/services.h"
 #include "os/file.h"
 
 namespace slip::workspace {

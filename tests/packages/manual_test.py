@@ -57,7 +57,7 @@ class Manual(unittest.TestCase):
         for key in re.findall(r"^#+ `(.*?)`", (ROOT / "docs/reference/spec.md").read_text(), re.M):
             self.assertIn(f".SS {key}\n", spec)
         services = (STAGE / "usr/share/man/man8/slipway-init.8").read_text().replace("\\-", "-")
-        table = (ROOT / "docs/reference/services.md").read_text().split("| key of a service |")[1].split("\n\n")[0]
+        table = (ROOT / "docs/reference/services-json.md").read_text().split("| key of a service |")[1].split("\n\n")[0]
         for key in re.findall(r"^\| (`.*?) \|", table, re.M):
             for word in re.findall(r"`([\w.]+)`", key):
                 self.assertIn(word, services)
