@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "config/policy.h"
 #include "core/error.h"
 #include "core/suggest.h"
 #include "core/text.h"
@@ -131,7 +130,8 @@ Runnable runnable_image(Session& s, const std::string& text, bool offline) {
 void check_mounts_of_image(Session& s, const std::string& reference, const std::vector<launch::Mount>& mounts,
                            const std::vector<launch::Mount>& given, bool allowed, bool only_shown) {
   const std::string host = oci::Reference::parse(reference).registry;
-  const bool performed = allowed || config::allows_mounts(s.config(), host);
+  const auto known = s.config().registries.find(host);
+  const bool performed = allowed || (known != s.config().registries.end() && known->second.allow_mounts);
   Error error(ErrorKind::Denied, "`{}` would have folders of this machine mounted", reference);
   bool refused = false;
   for (const launch::Mount& mount : mounts) {

@@ -235,11 +235,13 @@ void apply_registries(const Host& host, const Values& values, Config& config, Va
       registry.plain_http = yes;
     } else if (name == "require_signature") {
       registry.require_signature = yes;
+    } else if (name == "allow_mounts") {
+      registry.allow_mounts = yes;
     } else if (name == "trusted_keys") {
       for (const std::string& file : value.values) {
         registry.trusted_keys.push_back(folder(host, {{file}, value.origin}, key).string());
       }
-    } else if (name != "allow_mounts") {  // which policy.cc reads
+    } else {
       std::string& path = name == "ca_file"     ? registry.ca_file
                           : name == "cert_file" ? registry.cert_file
                                                 : registry.key_file;

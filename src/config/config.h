@@ -36,6 +36,7 @@ struct Registry {
   std::string key_file;                   ///< its private key
   std::vector<std::string> trusted_keys;  ///< PEM files of public keys; a signature of one of them counts
   bool require_signature = false;         ///< refuse what none of trusted_keys has signed
+  bool allow_mounts = false;              ///< its images may have folders of this machine mounted that they name
 };
 
 /// All settings of this host. Order of precedence, strongest first: SLIPWAY_* environment, the person's

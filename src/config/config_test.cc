@@ -5,7 +5,6 @@
 
 #include "config/config.h"
 #include "config/discover.h"
-#include "config/policy.h"
 #include "config/settings.h"
 #include "core/error.h"
 #include "os/file.h"
@@ -141,10 +140,9 @@ TEST_F(ConfigTest, RegistriesHaveTheirOwnTables) {
   EXPECT_TRUE(registry.plain_http);
   EXPECT_EQ("/ca.pem", registry.ca_file);
   EXPECT_TRUE(registry.require_signature);
-  EXPECT_TRUE(allows_mounts(loaded(), "r.example:5000"));
-  EXPECT_FALSE(allows_mounts(loaded(), "other.example"));
-  EXPECT_FALSE(allows_mounts(loaded(), "r.example"));
-  EXPECT_FALSE(allows_mounts(loaded(), ""));
+  EXPECT_TRUE(registry.allow_mounts);
+  EXPECT_FALSE(loaded().registries.at("other.example").allow_mounts);
+  EXPECT_EQ("true", setting("registries.r.example:5000.allow_mounts").value);
   EXPECT_THAT(registry.trusted_keys, ElementsAre("/a.pub", "/home/me/b.pub"));
   EXPECT_EQ("/etc/slipway/config.toml:2", setting("registries.r.example:5000.plain_http").origin);
   put(kOwn, "[registries.\"r.example\"]\nplain_htp = true\n");
