@@ -6,9 +6,9 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-for folder in ("images", "workspace"):
+for folder in ("images", "workspace", "support"):
     sys.path.insert(0, str(HERE.parent / folder))
-import engines_test as engines  # noqa: E402
+import engines  # noqa: E402
 from workspace import free_port, json, shutil, subprocess, support, wait_for  # noqa: E402
 
 CLIENTS = pathlib.Path(os.environ.get("SLIP_SERVING_CLIENTS", "/nonexistent"))
@@ -116,13 +116,11 @@ class Engine:
                 self.assertEqual(done.returncode, 0, done.stderr.decode()[-3000:])
 
 
-class Podman(Engine, support.Case):
+class Podman(Engine, engines.Podman, support.Case):
     """From an image with zstd layers."""
 
-    tools, enter = ("podman", "runc", "skopeo", "curl"), []
+    tools = (*engines.Podman.tools, "curl")
     flags = ["--compression", "zstd"]
-    output, image, limits = engines.Podman.output, engines.Podman.image, engines.Podman.limits
-    load = engines.Podman.__dict__["load"]
 
     def test_a_pod_with_a_security_context_root(self):
         if not pathlib.Path("/usr/libexec/podman/catatonit").exists():
@@ -142,11 +140,9 @@ class Podman(Engine, support.Case):
         self.assertTrue(json.loads(support.checked(*self.engine, "inspect", self.id))[0]["HostConfig"]["ReadonlyRootfs"])
 
 
-class Docker(Engine, support.Case):
+class Docker(Engine, engines.Docker, support.Case):
     tools = (*engines.Docker.tools, "curl")
-    flags, limits, enter = [], [], []
-    output, image = engines.Docker.output, engines.Docker.image
-    load = engines.Docker.__dict__["load"]
+    flags = []
 
 
 if __name__ == "__main__":

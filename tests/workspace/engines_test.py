@@ -1,10 +1,15 @@
 """The image under other engines: podman and docker as root, with an ordinary image user, any uid and a read-only root."""
 
+import pathlib
 import shutil
+import sys
 import tempfile
 
 import workspace
-from workspace import free_port, json, os, pathlib, re, subprocess, support, wait_for
+from workspace import free_port, json, os, re, subprocess, support, wait_for
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "support"))
+import engines  # noqa: E402
 
 SPEC = """\
 name: small
@@ -27,11 +32,7 @@ except OSError:
 
 
 class Engine:
-    """What every engine must show. `engine` is its command line, `enter` leads to where its ports are published."""
-
-    engine = []
-    enter = []
-    limits = []
+    """What every engine must show."""
 
     @classmethod
     def setUpClass(cls):
@@ -125,54 +126,12 @@ class Engine:
         self.assertTrue(re.search(r'"event":"exit"', self.log()))
 
 
-class Podman(Engine, support.Case):
-    tools = ("podman", "runc", "skopeo")
-    output = "oci:{}/layout:latest"
-    image = "localhost/small:latest"
-    # Without CAP_SYS_RESOURCE podman cannot raise what it raises by default.
-    limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"]
-
-    @classmethod
-    def load(cls):
-        """With storage of its own, so that nothing is left."""
-        cls.engine = ["podman", "--root", str(cls.shared / "root"), "--runroot", str(cls.shared / "run"), "--runtime", "runc",
-                      "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
-        cls.addClassCleanup(lambda: subprocess.run([*cls.engine, "system", "reset", "--force"], capture_output=True))
-        support.checked("skopeo", "--insecure-policy", "copy", f"oci:{cls.shared}/layout:latest",
-                        f"containers-storage:[overlay@{cls.shared}/root+{cls.shared}/run]{cls.image}")
+class Podman(Engine, engines.Podman, support.Case):
+    pass
 
 
-def remove_groups(groups):
-    """dockerd leaves its own behind."""
-    for group in groups:
-        if group.exists():
-            group.rmdir()
-
-
-class Docker(Engine, support.Case):
-    """A docker daemon of the test's own, in a network namespace of its own: the host's bridges and rules stay as they are."""
-
-    tools = ("dockerd", "docker", "iptables", "nsenter")
-    output = "docker-archive:{}/small.tar"
-    image = "small:latest"
-
-    @classmethod
-    def load(cls):
-        groups = [path / "docker" for path in pathlib.Path("/sys/fs/cgroup").iterdir() if path.is_dir()]
-        cls.addClassCleanup(remove_groups, [group for group in groups if not group.exists()])
-        holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "ip link set lo up; exec sleep 1000"])
-        cls.addClassCleanup(lambda: (holder.kill(), holder.wait()))
-        wait_for(lambda: os.readlink(f"/proc/{holder.pid}/ns/net") != os.readlink("/proc/self/ns/net"))
-        cls.enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
-        folder = cls.shared / "docker"
-        folder.mkdir()
-        (folder / "daemon.json").write_text(json.dumps({"data-root": f"{folder}/data", "exec-root": f"{folder}/exec", "pidfile": f"{folder}/pid"}))
-        log = open(folder / "log", "wb")
-        daemon = subprocess.Popen([*cls.enter, "dockerd", "--config-file", f"{folder}/daemon.json", "-H", f"unix://{folder}/sock"], stdout=log, stderr=log)
-        cls.addClassCleanup(lambda: (daemon.terminate(), daemon.wait(timeout=60), log.close()))
-        cls.engine = ["docker", "-H", f"unix://{folder}/sock"]
-        wait_for(lambda: subprocess.run([*cls.engine, "version"], capture_output=True).returncode == 0, 60)
-        support.checked(*cls.engine, "load", "-i", cls.shared / "small.tar")
+class Docker(Engine, engines.Docker, support.Case):
+    pass
 
 
 if __name__ == "__main__":
