@@ -1,11 +1,7 @@
 #include "wheel/choice.h"
 
-#include <gtest/gtest.h>
-
 #include "core/error.h"
-#include "core/events.h"
-#include "http/fault_server.h"
-#include "os/file.h"
+#include "wheel/index_fixture.h"
 
 namespace slip::wheel {
 namespace {
@@ -19,18 +15,12 @@ std::string entry(const std::string& file, const std::string& hash, const std::s
 }
 
 /// An index with one version in two wheels, the better one uploaded later.
-class Choice : public testing::Test {
+class Choice : public IndexTest {
  protected:
-  Choice()
-      : scratch_(std::filesystem::temp_directory_path(), "slip-choice-"),
-        store_(scratch_.path() / "store"),
-        client_(http::Options{}, events_) {
-    config_.sources.python["pypi"] = {server_.url("/simple")};
-    http::Answer page;
-    page.headers["Content-Type"] = "application/vnd.pypi.simple.v1+json";
-    page.body = "{\"files\":[" + entry("x-1.0-py3-none-any.whl", kOld, "2024-06-01T10:30:00Z") + "," +
-                entry("x-1.0-cp39-cp39-manylinux2014_x86_64.whl", kNew, "2024-06-01T11:30:00Z") + "]}";
-    server_.on("/simple/x/", page);
+  Choice() {
+    serve("application/vnd.pypi.simple.v1+json",
+          "{\"files\":[" + entry("x-1.0-py3-none-any.whl", kOld, "2024-06-01T10:30:00Z") + "," +
+              entry("x-1.0-cp39-cp39-manylinux2014_x86_64.whl", kNew, "2024-06-01T11:30:00Z") + "]}");
     target_.python = "3.9";
     target_.glibc = "2.31";
   }
@@ -40,12 +30,6 @@ class Choice : public testing::Test {
         .at(0);
   }
 
-  NullEvents events_;
-  http::FaultServer server_;
-  os::TempDir scratch_;
-  store::Store store_;
-  http::Client client_;
-  config::Config config_;
   Target target_;
 };
 

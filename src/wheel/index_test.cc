@@ -1,12 +1,8 @@
 #include "wheel/index.h"
 
-#include <gtest/gtest.h>
-
 #include "core/error.h"
-#include "core/events.h"
-#include "http/fault_server.h"
-#include "os/file.h"
 #include "wheel/explain.h"
+#include "wheel/index_fixture.h"
 #include "wheel/wheel.h"
 
 namespace slip::wheel {
@@ -71,28 +67,10 @@ TEST(IndexPage, LinksBecomeAbsolute) {
   EXPECT_EQ(absolute_url("https://a.example/s/x/", "http://c.example/y"), "http://c.example/y");
 }
 
-/// A made-up index on the loopback.
-class Index : public testing::Test {
- protected:
-  Index()
-      : scratch_(std::filesystem::temp_directory_path(), "slip-index-"),
-        store_(scratch_.path() / "store"),
-        client_(http::Options{}, events_) {
-    config_.sources.python["pypi"] = {server_.url("/simple")};
-  }
-  NullEvents events_;
-  http::FaultServer server_;
-  os::TempDir scratch_;
-  store::Store store_;
-  http::Client client_;
-  config::Config config_;
-};
+using Index = IndexTest;
 
 TEST_F(Index, AFileIsFoundByItsDigest) {
-  http::Answer page;
-  page.headers["Content-Type"] = "text/html";
-  page.body = html_page();
-  server_.on("/simple/x/", page);
+  serve("text/html", html_page());
   const File file{.name = "x",
                   .version = "1.0",
                   .file = "x-1.0-py3-none-any.whl",
@@ -106,10 +84,7 @@ TEST_F(Index, AFileIsFoundByItsDigest) {
 }
 
 TEST_F(Index, AFileThatIsNotThereIsNamed) {
-  http::Answer page;
-  page.headers["Content-Type"] = "application/vnd.pypi.simple.v1+json";
-  page.body = json_page();
-  server_.on("/simple/x/", page);
+  serve("application/vnd.pypi.simple.v1+json", json_page());
   File file{.name = "x",
             .version = "1.0",
             .file = "x-1.0-py3-none-any.whl",
