@@ -2,7 +2,9 @@
 
 #include <ctime>
 
+#include "core/error.h"
 #include "core/format.h"
+#include "core/text.h"
 
 namespace slip {
 namespace {
@@ -75,6 +77,14 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
     return std::nullopt;
   }
   return time - *zone;
+}
+
+std::int64_t epoch_of(std::string_view text) {
+  const auto time = parse_rfc3339(text);
+  if (!time || rfc3339(*time) != text) {
+    throw Error(ErrorKind::Invalid, "`{}` is not a time such as 2026-01-31T12:00:00Z", printable(text));
+  }
+  return *time;
 }
 
 }  // namespace slip

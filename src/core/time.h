@@ -14,4 +14,7 @@ std::string rfc3339(std::int64_t seconds);
 /// time, or of a day that does not exist. @source RFC 3339 5.6
 std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
+/// Seconds since 1970 of a time as rfc3339() writes it: UTC, whole seconds, no other spelling. @throws Error Invalid
+std::int64_t epoch_of(std::string_view text);
+
 }  // namespace slip

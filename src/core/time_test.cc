@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "core/error.h"
+
 namespace slip {
 namespace {
 
@@ -26,6 +28,16 @@ TEST(Time, IsRefusedInAnyOtherShape) {
         "2024-06-01T12:00:00+2:00", "2024-06-01T12:00:00+24:00", "2024-06-01T12:00:00Zz", "-024-06-01T12:00:00Z",
         "2024-06-01T12:00:00+02x00"}) {
     EXPECT_EQ(parse_rfc3339(text), std::nullopt) << text;
+  }
+}
+
+TEST(Time, OfALockHasOneSpelling) {
+  EXPECT_EQ(epoch_of("1970-01-02T00:00:00Z"), 86400);
+  EXPECT_EQ(epoch_of("2026-09-12T09:27:08Z"), 1789205228);
+  for (const char* wrong : {"2026-09-12", "2026-02-30T00:00:00Z", " 2026-09-12T09:27:08Z", "2026-9-12T09:27:08Z",
+                            "2026-09-12T09:27:60Z", "2026-09-12T09:27:08Zx", "2026-09-12t09:27:08z",
+                            "2026-09-12T11:27:08+02:00", "2026-09-12T09:27:08.5Z", "+2026-09-12T09:27:08Z", ""}) {
+    EXPECT_THROW(epoch_of(wrong), Error) << wrong;
   }
 }
 

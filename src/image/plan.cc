@@ -4,6 +4,7 @@
 
 #include "codec/sha256.h"
 #include "core/format.h"
+#include "core/time.h"
 #include "image/files.h"
 #include "image/services.h"
 #include "lock/packages.h"
@@ -93,7 +94,7 @@ std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& loc
 
 std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& lock, const InitProgram& init,
                                    std::vector<ProjectFile> files) {
-  const std::int64_t epoch = lock::epoch_of(lock.snapshot);
+  const std::int64_t epoch = epoch_of(lock.snapshot);
   std::vector<LayerPlan> layers;
   add_debs(layers, lock);
   const ConfigureRecipe configure{lock.suite, epoch, lock.debs};

@@ -1,12 +1,12 @@
 #include "lock/lock.h"
 
 #include <algorithm>
-#include <ctime>
 #include <set>
 
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "core/toml.h"
 #include "core/utf8.h"
 
@@ -340,19 +340,5 @@ Lock from_toml(std::string_view text, const std::string& file_name) {
 }
 
 Digest digest(const Lock& lock) { return codec::sha256(to_toml(lock)); }
-
-std::int64_t epoch_of(std::string_view rfc3339) {
-  std::tm tm{};
-  const std::string text(rfc3339);
-  ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%SZ", &tm);
-  const std::time_t time = ::timegm(&tm);
-  // strptime is generous with blanks, digits and days that do not exist: only the one true spelling counts.
-  char again[32] = {};
-  if (::gmtime_r(&time, &tm) == nullptr || std::strftime(again, sizeof again, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0 ||
-      text != again) {
-    throw Error(ErrorKind::Invalid, "`{}` is not a time such as 2026-01-31T12:00:00Z", printable(text));
-  }
-  return time;
-}
 
 }  // namespace slip::lock

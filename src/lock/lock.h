@@ -78,7 +78,5 @@ std::string to_toml(const Lock& lock);
 Lock from_toml(std::string_view text, const std::string& file_name);
 /// SHA-256 of to_toml(): `lock --json` and the image's label carry it.
 Digest digest(const Lock& lock);
-/// Seconds since 1970 of an RFC 3339 UTC time ("2026-09-12T09:27:08Z"). @throws Error Invalid
-std::int64_t epoch_of(std::string_view rfc3339);
 
 }  // namespace slip::lock

@@ -7,6 +7,7 @@
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/time.h"
 #include "image/engine.h"
 #include "image/system.h"
 #include "lock/packages.h"
@@ -171,11 +172,7 @@ image::PickRecipe system_recipe(const lock::Lock& runtime, const std::vector<Lay
       debs.push_back(deb);
     }
   }
-  return {runtime.suite,
-          lock::epoch_of(runtime.snapshot),
-          debs,
-          {paths.begin(), paths.end()},
-          system_texts(packages, used)};
+  return {runtime.suite, epoch_of(runtime.snapshot), debs, {paths.begin(), paths.end()}, system_texts(packages, used)};
 }
 
 void add_model_files(const fs::path& folder, const std::string& target, std::vector<image::ProjectFile>& files) {
@@ -294,7 +291,7 @@ std::map<std::string, std::string> model_env(const std::string& name, bool sever
 }
 
 ShipPlan plan_ship(const ShipInput& input, lock::Context& context) {
-  const std::int64_t epoch = lock::epoch_of(input.runtime.snapshot);
+  const std::int64_t epoch = epoch_of(input.runtime.snapshot);
   const lock::Wheel& wheel = input.runtime.wheels.at(0);
   const std::vector<image::LayerPlan> programs = {
       {"tensorflow", {wheel.name + " " + wheel.version}, tensorflow_recipe(wheel, epoch, context)},
