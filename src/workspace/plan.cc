@@ -54,36 +54,30 @@ std::map<std::string, std::string> variables_of(const oci::ImageConfig& config) 
   return variables;
 }
 
-template <class T>
-std::optional<T> maybe(const Json& json, const char* key) {
-  const auto at = json.find(key);
-  return at == json.end() ? std::nullopt : std::optional<T>(at->get<T>());
+/// What the spec alone decides, be it of a project or in an image's label.
+Record wanted_by(const spec::Spec& spec) {
+  Record record;
+  record.user = spec.user;
+  record.jupyter = spec.services.jupyter.has_value();
+  record.ssh = spec.services.ssh.has_value();
+  record.ssh_keys = spec.services.ssh ? spec.services.ssh->keys : std::vector<std::string>{};
+  record.outbound = spec.outbound;
+  record.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids.value_or(kDefaultPids),
+                   spec.resources.shm_bytes};
+  return record;
 }
 
-Record from_label(const Json& spec, const oci::ImageConfig& config, const std::string& reference,
-                  const std::filesystem::path& root, const UpOptions& options) {
-  Record record;
-  record.name = options.name.empty() ? spec.at("name").get<std::string>() : options.name;
+Record from_spec_label(const spec::Spec& spec, const oci::ImageConfig& config, const std::string& reference,
+                       const std::filesystem::path& root, const UpOptions& options) {
+  Record record = wanted_by(spec);
+  record.name = options.name.empty() ? spec.name : options.name;
   record.image = reference;
   record.root = root.filename();
-  record.user = spec.at("user");
   record.env = variables_of(config);
-  const Json services = spec.value("services", Json::object());
-  record.jupyter = services.contains("jupyter");
-  record.ssh = services.contains("ssh");
-  record.outbound = spec.value("network", "") != "none";
-  for (const Json& m : spec.value("mounts", Json::array())) {
-    const std::filesystem::path source = m.at("source").get<std::string>();
-    if (source.is_absolute()) {
-      record.mounts.push_back({source, m.at("target"), m.at("read_only")});
+  for (const spec::MountRequest& m : spec.mounts) {
+    if (std::filesystem::path(m.source).is_absolute()) {
+      record.mounts.push_back({m.source, m.target, m.read_only});
     }
-  }
-  const Json limits = spec.value("resources", Json::object());
-  record.limits = {maybe<std::uint64_t>(limits, "memory"), std::nullopt, maybe<std::uint64_t>(limits, "pids"),
-                   maybe<std::uint64_t>(limits, "shm")};
-  record.limits.pids = record.limits.pids.value_or(kDefaultPids);
-  if (limits.contains("millicpus")) {
-    record.limits.cpus = limits.at("millicpus").get<double>() / 1000;
   }
   add_options(record, options);
   return record;
@@ -177,22 +171,15 @@ void add_init(launch::LaunchPlan& plan) {
 }
 
 Record record_of(const spec::Spec& spec, const std::filesystem::path& root, const UpOptions& options) {
-  Record record;
+  Record record = wanted_by(spec);
   record.name = !options.name.empty() ? options.name : spec.name + (spec.variant.empty() ? "" : "-" + spec.variant);
   record.image = record.name + ":latest";
   record.root = root.filename();
   record.project = spec.folder;
-  record.user = spec.user;
   record.env = image::image_env(spec);
-  record.jupyter = spec.services.jupyter.has_value();
-  record.ssh = spec.services.ssh.has_value();
-  record.ssh_keys = spec.services.ssh ? spec.services.ssh->keys : std::vector<std::string>{};
   for (const spec::MountRequest& m : spec.mounts) {
     add_mount(record.mounts, {absolute(m.source, spec.folder), m.target, m.read_only});
   }
-  record.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids, spec.resources.shm_bytes};
-  record.limits.pids = record.limits.pids.value_or(kDefaultPids);
-  record.outbound = spec.outbound;
   add_options(record, options);
   return record;
 }
@@ -208,16 +195,13 @@ Record record_of_image(const oci::ImageConfig& config, const std::string& refere
     return from_model_label(json, config, reference, root, options);
   }
   const auto label = config.labels.find("dev.slipway.spec");
-  const Json spec = label == config.labels.end() ? Json() : Json::parse(label->second, nullptr, false);
-  if (!spec.is_object()) {
+  if (label == config.labels.end()) {
     throw Error(ErrorKind::Invalid, "image `{}` was not made by slipway: it does not say which services it has",
                 reference);
   }
-  try {
-    return from_label(spec, config, reference, root, options);
-  } catch (const Json::exception&) {
-    throw Error(ErrorKind::Invalid, "the label `dev.slipway.spec` of image `{}` cannot be read", reference);
-  }
+  const spec::Spec spec =
+      spec::from_json(label->second, format("the label `dev.slipway.spec` of image `{}`", reference));
+  return from_spec_label(spec, config, reference, root, options);
 }
 
 launch::Mount parse_mount(const std::string& text, const std::filesystem::path& folder) {

@@ -28,17 +28,17 @@ launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path&
 launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference,
                                   const std::filesystem::path& root, const RunOptions& options);
 
-/// Has the image's slipway-init run the plan's command, as pid 1: it reaps and passes signals on, which the native launcher
-/// does by itself and an OCI runtime does not.
+/// Has the image's slipway-init run the plan's command, as pid 1: it reaps and passes signals on, which the native
+/// launcher does by itself and an OCI runtime does not.
 void add_init(launch::LaunchPlan& plan);
 
 /// What `up` was asked for on top of the spec.
 struct UpOptions {
-  std::string name;                             ///< empty: the spec's
-  std::vector<launch::Mount> mounts;            ///< take the place of the spec's at the same target
-  std::map<std::string, std::string> env;       ///< win over the image's
-  std::map<std::string, std::uint16_t> ports;   ///< of the host, by service
-  std::string runtime;                          ///< native, runc, crun; empty: the one it had
+  std::string name;                            ///< empty: the spec's
+  std::vector<launch::Mount> mounts;           ///< take the place of the spec's at the same target
+  std::map<std::string, std::string> env;      ///< win over the image's
+  std::map<std::string, std::uint16_t> ports;  ///< of the host, by service
+  std::string runtime;                         ///< native, runc, crun; empty: the one it had
 };
 
 /// The record of a project's workspace. @param root  the image's merged root
@@ -46,7 +46,7 @@ Record record_of(const spec::Spec& spec, const std::filesystem::path& root, cons
 
 /// The record of a workspace that an image alone describes: its configuration and the spec in its label. Mounts of the
 /// spec whose source is relative belong to a checkout and are left out.
-/// @throws Error Invalid for an image that slipway did not make
+/// @throws Error Invalid for an image that slipway did not make; Unsupported for a spec that only a newer one knows
 Record record_of_image(const oci::ImageConfig& config, const std::string& reference, const std::filesystem::path& root,
                        const UpOptions& options);
 

@@ -38,5 +38,44 @@ TEST(PlanRun, TheCommandLineWinsOverTheSpec) {
   EXPECT_FALSE(plan.writable_root);
 }
 
+TEST(RecordOfImage, TheLabelSaysWhatTheSpecSaid) {
+  spec::Spec spec;
+  spec.name = "demo";
+  spec.suite = "bookworm";
+  spec.variant = "gpu";
+  spec.services.ssh = spec::Ssh{{"ssh-ed25519 AAAA mine"}};
+  spec.mounts = {{"./out", "/out", false, {}}, {"/data", "/data", true, {}}};
+  spec.resources.cpus = 1.5;
+  spec.outbound = false;
+  oci::ImageConfig config;
+  config.labels["dev.slipway.spec"] = spec::to_json(spec);
+  config.env = {"A=image"};
+  const Record record = record_of_image(config, "r.example/demo:1", "/roots/r", {});
+  EXPECT_EQ(record.name, "demo");
+  EXPECT_EQ(record.image, "r.example/demo:1");
+  EXPECT_EQ(record.env.at("A"), "image");
+  EXPECT_TRUE(record.ssh);
+  EXPECT_FALSE(record.jupyter);
+  EXPECT_TRUE(record.ssh_keys.empty()) << "personal keys are in no label";
+  EXPECT_FALSE(record.outbound);
+  EXPECT_EQ(record.limits.cpus, 1.5);
+  EXPECT_EQ(record.limits.pids, record_of(spec, "/roots/r", {}).limits.pids);
+  ASSERT_EQ(record.mounts.size(), 1U) << "what is relative belongs to a checkout";
+  EXPECT_EQ(record.mounts[0], (launch::Mount{"/data", "/data", true}));
+}
+
+TEST(RecordOfImage, ALabelThatCannotBeReadIsNamed) {
+  oci::ImageConfig config;
+  EXPECT_THROW(record_of_image(config, "x:1", "/roots/r", {}), Error);
+  config.labels["dev.slipway.spec"] = "{\"name\":\"demo\"}";
+  try {
+    record_of_image(config, "x:1", "/roots/r", {});
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::Invalid);
+    EXPECT_NE(e.joined().find("the label `dev.slipway.spec` of image `x:1`"), std::string::npos) << e.joined();
+  }
+}
+
 }  // namespace
 }  // namespace slip::workspace
