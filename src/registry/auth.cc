@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "http/url.h"
-#include "registry/base64.h"
 
 namespace slip::registry {
 namespace {
@@ -47,7 +47,8 @@ std::optional<Credential>& Authorizer::credential() {
 
 std::string Authorizer::basic() {
   const auto& known = credential();
-  return known && !known->identity_token ? "Basic " + base64(known->username + ":" + known->secret) : std::string();
+  return known && !known->identity_token ? "Basic " + codec::base64(known->username + ":" + known->secret)
+                                         : std::string();
 }
 
 std::string Authorizer::header(const std::string& scope) {

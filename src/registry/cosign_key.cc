@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <nlohmann/json.hpp>
 
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "core/error.h"
-#include "registry/base64.h"
 
 namespace slip::registry {
 namespace {
@@ -40,7 +40,7 @@ std::string body_of(std::string_view text, const std::string& name) {
         letters += c;
       }
     }
-    if (auto body = unbase64(letters)) {
+    if (auto body = codec::unbase64(letters)) {
       return std::move(*body);
     }
   }
@@ -55,7 +55,7 @@ std::string bytes(const Json& object, const char* key) {
   if (!object.is_object() || !object.contains(key) || !object.at(key).is_string()) {
     return {};
   }
-  return unbase64(object.at(key).get<std::string>()).value_or("");
+  return codec::unbase64(object.at(key).get<std::string>()).value_or("");
 }
 
 std::string text(const Json& object, const char* key) {

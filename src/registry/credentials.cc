@@ -5,12 +5,12 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "os/file.h"
 #include "os/process.h"
-#include "registry/base64.h"
 
 namespace slip::registry {
 namespace {
@@ -124,7 +124,7 @@ std::optional<Credential> from_entry(const Json& entry, const std::string& file,
   if (packed.empty()) {
     return std::nullopt;
   }
-  const auto plain = unbase64(packed);
+  const auto plain = codec::unbase64(packed);
   const std::size_t colon = plain ? plain->find(':') : std::string::npos;
   if (colon == std::string::npos) {
     throw Error(ErrorKind::Invalid, "`{}`: the `auth` of `{}` is not base64 of USER:PASSWORD", file, printable(key));
@@ -215,10 +215,10 @@ std::string store_credential(const CredentialFiles& files, const std::string& ho
   }
   Json entry = Json::object();
   if (credential.identity_token) {
-    entry["auth"] = base64("00000000-0000-0000-0000-000000000000:");
+    entry["auth"] = codec::base64("00000000-0000-0000-0000-000000000000:");
     entry["identitytoken"] = credential.secret;
   } else {
-    entry["auth"] = base64(credential.username + ":" + credential.secret);
+    entry["auth"] = codec::base64(credential.username + ":" + credential.secret);
   }
   config["auths"][host] = std::move(entry);
   save(files.docker, config);

@@ -2,10 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "core/error.h"
 #include "core/format.h"
-#include "registry/base64.h"
 
 namespace slip::registry {
 namespace {
@@ -79,17 +79,18 @@ std::string make_bundle(const PrivateKey& key, const Digest& image) {
                           {"predicate", Json::object()}};
   const std::string body = codec::dump_canonical(statement);
   Json signatures = Json::array();
-  signatures.push_back({{"sig", base64(key.sign(pre_authentication(kInToto, body)))}});
+  signatures.push_back({{"sig", codec::base64(key.sign(pre_authentication(kInToto, body)))}});
   const Json bundle = {
       {"mediaType", std::string(kBundle)},
       {"verificationMaterial", {{"publicKey", {{"hint", key.public_key().hint()}}}}},
-      {"dsseEnvelope", {{"payload", base64(body)}, {"payloadType", std::string(kInToto)}, {"signatures", signatures}}}};
+      {"dsseEnvelope",
+       {{"payload", codec::base64(body)}, {"payloadType", std::string(kInToto)}, {"signatures", signatures}}}};
   return codec::dump_canonical(bundle);
 }
 
 std::optional<Digest> image_of_bundle(std::string_view bundle, const PublicKey& key) {
   const Json json = parse(bundle);
-  const auto body = unbase64(text_at(json, {"dsseEnvelope", "payload"}));
+  const auto body = codec::unbase64(text_at(json, {"dsseEnvelope", "payload"}));
   if (!body || !text_at(json, {"mediaType"}).starts_with("application/vnd.dev.sigstore.bundle") ||
       text_at(json, {"dsseEnvelope", "payloadType"}) != kInToto) {
     return std::nullopt;
@@ -100,7 +101,7 @@ std::optional<Digest> image_of_bundle(std::string_view bundle, const PublicKey& 
   }
   const std::string signed_bytes = pre_authentication(kInToto, *body);
   for (const Json& one : signatures) {
-    const auto signature = unbase64(text_at(one, {"sig"}));
+    const auto signature = codec::unbase64(text_at(one, {"sig"}));
     if (signature && key.verify(signed_bytes, *signature)) {
       return digest_of_statement(*body);
     }

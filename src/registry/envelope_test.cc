@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "codec/base64.h"
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "os/process.h"
-#include "registry/base64.h"
 
 namespace slip::registry {
 namespace {

@@ -11,10 +11,10 @@
 #include <array>
 #include <cstring>
 
+#include "codec/base64.h"
 #include "codec/sha256.h"
 #include "core/error.h"
 #include "os/file.h"
-#include "registry/base64.h"
 #include "registry/cosign_key.h"
 
 namespace slip::registry {
@@ -93,7 +93,7 @@ std::string PublicKey::hint() const {
   SLIP_CHECK(size > 0);
   const Digest digest = codec::sha256(ByteView(der, static_cast<std::size_t>(size)));
   OPENSSL_free(der);
-  return base64(as_text(digest.bytes()));
+  return codec::base64(as_text(digest.bytes()));
 }
 
 PrivateKey PrivateKey::parse(std::string_view text, const std::string& name,

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "codec/base64.h"
 #include "codec/sha256.h"
 #include "core/count.h"
 #include "core/error.h"
 #include "core/text.h"
 #include "oci/media_types.h"
-#include "registry/base64.h"
 #include "registry/envelope.h"
 #include "registry/pull.h"
 #include "registry/push.h"
@@ -47,7 +47,7 @@ std::vector<Candidate> in_tag_form(Remote& remote, const std::string& repository
         found.size() >= kMostSignatures) {
       continue;
     }
-    if (auto signature = unbase64(annotation->second); signature && !signature->empty()) {
+    if (auto signature = codec::unbase64(annotation->second); signature && !signature->empty()) {
       found.push_back({fetch_blob(remote, repository, layer), std::move(*signature)});
     }
   }
@@ -79,7 +79,7 @@ void sign_in_tag_form(Remote& remote, const std::string& repository, const Diges
   }
   const std::string payload = simple_payload(remote.host() + "/" + repository, image);
   oci::Descriptor layer = descriptor_of(kSimpleSigning, payload);
-  layer.annotations[std::string(kSignatureAnnotation)] = base64(key.sign(payload));
+  layer.annotations[std::string(kSignatureAnnotation)] = codec::base64(key.sign(payload));
   manifest.layers.push_back(layer);
   oci::ImageConfig config;
   config.platform = {"", "", ""};

@@ -1,10 +1,10 @@
-#include "registry/base64.h"
+#include "codec/base64.h"
 
 #include <openssl/evp.h>
 
 #include "core/text.h"
 
-namespace slip::registry {
+namespace slip::codec {
 
 std::string base64(std::string_view bytes) {
   std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');
@@ -31,4 +31,4 @@ std::optional<std::string> unbase64(std::string_view text) {
   return base64(bytes) == text ? std::optional(bytes) : std::nullopt;
 }
 
-}  // namespace slip::registry
+}  // namespace slip::codec
