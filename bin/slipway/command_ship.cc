@@ -88,6 +88,7 @@ class Ship final : public Command {
     if (s.json()) {
       nlohmann::json record = record_of(built, seconds);
       record["signatures"] = nlohmann::json::parse(plan.config.labels.at(model::kModelLabel)).at("signatures");
+      add_features(record["signatures"], newest.graph);
       record["model"] = {{"name", newest.name}, {"version", newest.version}};
       for (const model::SavedModel& version : input.models) {
         record["model"]["versions"].push_back(version.version);
@@ -165,6 +166,33 @@ class Ship final : public Command {
         return join(parts, ", ");
       };
       s.say(format("  {}({}) -> {}", name, listed(signature.inputs), listed(signature.outputs)));
+      if (const auto parsed = model.graph.parsed.find(name); parsed != model.graph.parsed.end()) {
+        say_features(s, parsed->second);
+      }
+    }
+  }
+
+  static void say_features(Session& s, const model::ParsedInputs& parsed) {
+    for (const auto& [alias, features] : parsed) {
+      std::vector<std::string> parts;
+      for (const model::Feature& feature : features) {
+        parts.push_back(printable(feature.name) + ": " + model::text_of(feature));
+      }
+      s.say(format("    {}: tf.Example with {}", alias, join(parts, "; ")));
+    }
+  }
+
+  /// Adds to the signatures of the record which features their inputs are parsed for.
+  static void add_features(nlohmann::json& signatures, const model::MetaGraph& graph) {
+    for (const auto& [name, parsed] : graph.parsed) {
+      for (const auto& [alias, features] : parsed) {
+        nlohmann::json& list = signatures[name]["inputs"][alias]["features"] = nlohmann::json::array();
+        for (const model::Feature& feature : features) {
+          list.push_back({{"name", printable(feature.name)},
+                          {"dtype", serving::proto_name_of(feature.type)},
+                          {"shape", feature.any_number ? nlohmann::json() : nlohmann::json(feature.shape)}});
+        }
+      }
     }
   }
 

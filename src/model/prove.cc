@@ -136,6 +136,7 @@ struct Asked {
   std::string signature;
   std::string body;
   bool made_up;
+  bool features;  ///< made up with the features that the graph parses
 };
 
 /// A refusal of a made-up request proves nothing against the model; one of the user's own does, and so does a crash.
@@ -147,11 +148,16 @@ Finding judge(const Asked& asked, int status, const std::string& body) {
     return fine(id, title, short_answer(body));
   }
   if (asked.made_up && status >= 400 && status < 500) {
-    return excepted(id, title, short_answer(body), "an answer",
-                    asked.verb == "predict"
-                        ? "the request was made up from the signature; give one of your own with `--request FILE`"
-                        : "the request was a tf.Example without features; one of your own in "
-                          "assets.extra/tf_serving_warmup_requests is asked whenever the model is loaded");
+    const std::string own =
+        "one of your own in assets.extra/tf_serving_warmup_requests is asked whenever the model "
+        "is loaded";
+    return excepted(
+        id, title, short_answer(body), "an answer",
+        asked.verb == "predict"
+            ? "the request was made up from the signature; give one of your own with `--request FILE`"
+        : asked.features
+            ? "the request was a tf.Example with made-up values of the features that the graph parses; " + own
+            : "the request was a tf.Example without features, as the graph does not say which it parses; " + own);
   }
   return amiss(id, title, format("{} {}", status, short_answer(body)), "an answer",
                "try the request in the environment that the model was trained in");
@@ -198,8 +204,10 @@ Proof prove(const std::vector<SavedModel>& versions, const fs::path& root, const
   for (const SavedModel& one : versions) {
     const std::string version = &one == &model ? std::string() : one.version;
     for (const auto& [name, signature] : one.graph.signatures) {
-      if (const auto request = request_for(name, signature)) {
-        asked.push_back({version, request->verb, name, request->body, true});
+      const auto parsed = one.graph.parsed.find(name);
+      if (const auto request =
+              request_for(name, signature, parsed == one.graph.parsed.end() ? ParsedInputs() : parsed->second)) {
+        asked.push_back({version, request->verb, name, request->body, true, request->features});
       } else if (version.empty()) {
         proof.findings.push_back(excepted("predict " + name, "it answers a request", "not asked", "an answer",
                                           "no request can be made up for its inputs; give one with `--request FILE`"));
@@ -210,7 +218,7 @@ Proof prove(const std::vector<SavedModel>& versions, const fs::path& root, const
     const Json json = Json::parse(body, nullptr, false);
     asked.push_back({"", "predict",
                      json.is_object() ? json.value("signature_name", std::string(serving::kDefaultSignature)) : "?",
-                     body, false});
+                     body, false, false});
   }
   std::vector<Json> lines;
   for (const Asked& one : asked) {

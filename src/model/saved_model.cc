@@ -24,7 +24,7 @@ class GraphReader {
     bool ok = true;
     while (ok && r.next()) {
       if (r.is(1, Type::Bytes)) {
-        ok = read_node(r.bytes());
+        ok = read_node({}, r.bytes());
       } else if (r.is(2, Type::Bytes)) {
         ok = read_library(r.bytes());
       } else if (r.is(4, Type::Bytes)) {
@@ -34,7 +34,16 @@ class GraphReader {
     return ok && r.ok();
   }
 
+  /// Moves into the graph what was collected; its signatures are there.
   void finish(MetaGraph& graph) {
+    for (const auto& [name, signature] : graph.signatures) {
+      for (const auto& [alias, tensor] : signature.inputs) {
+        if (auto features = examples_.parsed_from(tensor.name);
+            tensor.type == serving::DataType::String && !features.empty()) {
+          graph.parsed[name][alias] = std::move(features);
+        }
+      }
+    }
     for (const std::string& function : functions_) {
       operations_.erase(function);
     }
@@ -43,14 +52,14 @@ class GraphReader {
   }
 
  private:
-  bool read_node(std::string_view bytes) {
+  bool read_node(const std::string& function, std::string_view bytes) {
     WireReader r(bytes);
     while (r.next()) {
       if (r.is(2, Type::Bytes)) {
         operations_.emplace(r.bytes());
       }
     }
-    return r.ok();
+    return r.ok() && examples_.add_node(function, bytes);
   }
 
   bool read_library(std::string_view bytes) {
@@ -65,21 +74,43 @@ class GraphReader {
   }
 
   bool read_function(std::string_view bytes) {
+    std::string name;
+    WireReader signatures(bytes);
+    bool ok = true;
+    while (ok && signatures.next()) {
+      if (signatures.is(1, Type::Bytes)) {
+        ok = read_function_signature(signatures.bytes(), name);
+      }
+    }
     WireReader r(bytes);
+    while (ok && r.next()) {
+      if (r.is(3, Type::Bytes)) {
+        ok = read_node(name, r.bytes());
+      }
+    }
+    return ok && r.ok();
+  }
+
+  bool read_function_signature(std::string_view bytes, std::string& name) {
+    WireReader r(bytes);
+    std::vector<std::string> arguments;
     bool ok = true;
     while (ok && r.next()) {
       if (r.is(1, Type::Bytes)) {
-        WireReader signature(r.bytes());
-        while (signature.next()) {
-          if (signature.is(1, Type::Bytes)) {
-            functions_.emplace(signature.bytes());
+        name = r.bytes();
+      } else if (r.is(2, Type::Bytes)) {
+        WireReader argument(r.bytes());
+        arguments.emplace_back();
+        while (argument.next()) {
+          if (argument.is(1, Type::Bytes)) {
+            arguments.back() = argument.bytes();
           }
         }
-        ok = signature.ok();
-      } else if (r.is(3, Type::Bytes)) {
-        ok = read_node(r.bytes());
+        ok = argument.ok();
       }
     }
+    functions_.insert(name);
+    examples_.add_function(name, std::move(arguments));
     return ok && r.ok();
   }
 
@@ -108,6 +139,7 @@ class GraphReader {
 
   std::set<std::string> operations_;
   std::set<std::string> functions_;
+  ExampleGraph examples_;
   GraphVersions versions_;
 };
 
@@ -152,10 +184,10 @@ std::optional<MetaGraph> read_meta_graph(std::string_view bytes, std::vector<std
   if (!ok || !r.ok() || !signatures) {
     return std::nullopt;
   }
-  reader.finish(graph);
   graph.signatures = std::move(*signatures);
   graph.signatures.erase("__saved_model_init_op");  // the loader's, no way to call the model
   graph.signatures.erase("__saved_model_train_op");
+  reader.finish(graph);
   return graph;
 }
 

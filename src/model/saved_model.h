@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "model/features.h"
 #include "serving/tf/signature.h"
 
 /// What a SavedModel says of itself, read without TensorFlow.
@@ -20,10 +22,15 @@ struct GraphVersions {
   bool operator==(const GraphVersions&) const = default;
 };
 
+/// The features that the inputs of one signature are parsed for, by the input's alias; no entry where nothing is
+/// parsed.
+using ParsedInputs = std::map<std::string, std::vector<Feature>>;
+
 /// The graph that is served: the one with the tag `serve`.
 struct MetaGraph {
   serving::Signatures signatures;
-  std::string tensorflow;  ///< version that wrote it, "2.9.0"; empty: not said
+  std::map<std::string, ParsedInputs> parsed;  ///< by signature; no entry where nothing is parsed
+  std::string tensorflow;                      ///< version that wrote it, "2.9.0"; empty: not said
   GraphVersions versions;
   std::set<std::string> operations;  ///< every op that the graph and its functions use, but calls of its own functions
   std::vector<std::string> assets;   ///< file names below assets/

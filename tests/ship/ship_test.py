@@ -8,9 +8,12 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "images"))
+for folder in ("images", "inspect"):
+    sys.path.insert(0, str(HERE.parent / folder))
+import layouts  # noqa: E402
 from support import SOURCE, Case, User, base_env, checked, have, main, skip_unless_root  # noqa: E402
 
 MODELS = SOURCE / "tests/serving/models"
@@ -121,6 +124,31 @@ class Ship(Case):
         for name, signature in shipped["signatures"].items():
             verb = signature["method"].rsplit("/")[-1] if signature["method"] else "predict"
             self.assertIn(f"{verb} {name}", checks)
+        # The graph says which features it parses, so that they are answered.
+        for name in ("regress_x_to_y", "classify_x_to_y"):
+            self.assertEqual(shipped["signatures"][name]["inputs"]["inputs"]["features"], [{"name": "x", "dtype": "DT_FLOAT", "shape": [1]}])
+        self.assertEqual(json.loads(checks["regress regress_x_to_y"]["found"]), {"results": [2.0]})
+        self.assertTrue(all(check["ok"] and not check["exception"] for check in shipped["checks"]), shipped["checks"])
+
+    def test_stripped_libraries_are_told_from_others(self):
+        """Beside an image that holds one of the wheel's libraries as it came."""
+        self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
+        wheel = re.search(r'tensorflow-cpu", version = "2.9.0".*sha256 = "([0-9a-f]{64})"', (SOURCE / "src/model/runtime.lock").read_text())
+        with zipfile.ZipFile(pathlib.Path(self.env["SLIPWAY_STORE"], "blobs/sha256", wheel.group(1))) as archive:
+            library = archive.read("tensorflow/libtensorflow_framework.so.2")
+        site = "opt/venv/lib/python3.9/site-packages"
+        dist = f"{site}/tensorflow_cpu-2.9.0.dist-info"
+        layouts.write(self.dir / "dev", [layouts.layer(
+            layouts.entry(f"{site}/tensorflow/libtensorflow_framework.so.2", library), layouts.entry(f"{dist}/METADATA", "Name: tensorflow-cpu\nVersion: 2.9.0\n"),
+            layouts.entry(f"{dist}/RECORD", "tensorflow/libtensorflow_framework.so.2,,\n"))])
+        record = self.slipway("diff", "--json", f"oci:{self.dir}/dev", "ship-test-half", cwd=self.dir).json()
+        [found] = record["libraries"]
+        self.assertEqual((found["stripped"], found["same_build"]), (True, True))
+        self.assertEqual((found["a"]["size"], found["a"]["package"]), (len(library), "python tensorflow-cpu 2.9.0"))
+        self.assertEqual(found["b"]["package"], found["a"]["package"])
+        self.assertLess(found["b"]["size"], found["a"]["size"])
+        self.assertEqual(record["kept_packages"], 1)
+        self.assertIn("A's without its symbol tables (python tensorflow-cpu 2.9.0)", self.slipway("diff", f"oci:{self.dir}/dev", "ship-test-half", cwd=self.dir).out)
 
     def test_audit_finds_nothing(self):
         self.ship(MODELS / "half_plus_two", "--tag", "ship-test-half")
