@@ -11,6 +11,22 @@ import unittest
 import support
 
 EXAMPLE = support.SOURCE / "examples/tf29"
+# A model whose input is tf.Examples: what it parses stands in a function of its graph.
+PARSING = """
+import sys
+import tensorflow as tf
+
+
+class Model(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def __call__(self, examples):
+        parsed = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([2], tf.float32), "tags": tf.io.VarLenFeature(tf.string)})
+        return {"y": tf.reduce_sum(parsed["x"], axis=1) + tf.cast(tf.size(parsed["tags"].values), tf.float32)}
+
+
+model = Model()
+tf.saved_model.save(model, sys.argv[1], {"serving_default": model.__call__})
+"""
 
 
 class Tf29(support.Case):
@@ -76,6 +92,44 @@ class Tf29(support.Case):
         record = self.slipway("build", "--json", cwd=self.folder).json()
         new = [layer["name"] for layer in record["layers"] if layer["digest"] not in known]
         self.assertEqual(len([name for name in new if name not in ("nbextensions", "lock")]), 1, new)
+
+    def test_into_production(self):
+        """A model of the workspace becomes an image; what that keeps of the workspace's image is shown."""
+        dev = self.slipway("build", "--json", cwd=self.folder).json()["reference"]
+        (self.folder / "output").mkdir()
+        (self.folder / "output/parsing.py").write_text(PARSING)
+        self.slipway("run", "--", "python", "/workspace/output/parsing.py", "/workspace/output/parsing", cwd=self.folder)
+        ship = self.slipway("ship", "output/parsing", "--tag", "tf29-test-parsing", "--lock", "slipway.lock", "--json", cwd=self.folder)
+        self.addCleanup(support.run, "rm", "tf29-test-parsing", cwd=self.dir, env=self.env)
+        self.assertIn("examples: tf.Example with tags: string, any number; x: float[2]", ship.err)
+        shipped = ship.json()
+        features = shipped["signatures"]["serving_default"]["inputs"]["examples"]["features"]
+        self.assertEqual([(f["name"], f["dtype"], f["shape"]) for f in features], [("tags", "DT_STRING", None), ("x", "DT_FLOAT", [2])])
+        checks = {check["id"]: check for check in shipped["checks"]}
+        self.assertEqual(json.loads(checks["predict serving_default"]["found"]), {"outputs": [1.125]})
+        self.assertIn("1 number equal to TensorFlow 2.9.0's in Python", checks["python"]["found"])
+        self.check_what_is_kept(dev, "tf29-test-parsing")
+
+    def check_what_is_kept(self, dev, prod):
+        record = self.slipway("diff", "--json", "--files", dev, prod, cwd=self.folder).json()
+        a, b, files = record["a"], record["b"], record["files"]
+        libraries = {library["name"]: library for library in record["libraries"]}
+        self.assertEqual(files["kept"] + files["new"] + len(libraries), b["files"])
+        self.assertEqual(files["kept_bytes"] + files["new_bytes"] + sum(l["b"]["size"] for l in libraries.values()), b["size_unpacked"])
+        self.assertEqual((sum(p["files"] for p in record["lost"]), sum(p["size"] for p in record["lost"])), (files["lost"], files["lost_bytes"]))
+        self.assertLess(b["size_unpacked"] * 5, a["size_unpacked"])
+        self.assertEqual(b["python_packages"], 1)
+        # The workspace has TensorFlow with CUDA; the model image the CPU's build of the same version, without symbol tables.
+        framework = libraries["libtensorflow_framework.so.2"]
+        self.assertEqual((framework["a"]["package"], framework["b"]["package"]), ("python tensorflow 2.9.0", "python tensorflow-cpu 2.9.0"))
+        self.assertEqual((framework["stripped"], framework["same_build"]), (True, False))
+        changed = {(p["kind"], p["name"]): (p["before"], p["after"]) for p in record["packages"]}
+        self.assertEqual(changed["python", "tensorflow-cpu"], (None, "2.9.0"))
+        self.assertEqual(changed["python", "pandas"], ("1.5.3", None))
+        self.assertIn("python tensorflow 2.9.0", {p["of"] for p in record["kept"]}, "its licences at the least")
+        self.assertIn("layer slipway-serve", {p["of"] for p in record["new"]})
+        page = self.slipway("diff", dev, prod, cwd=self.folder).out
+        self.assertRegex(page, r"another build, without symbol tables \(python tensorflow 2.9.0 -> python tensorflow-cpu 2.9.0\)")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,20 @@ class Diff(support.Case):
         only_b = {f["path"]: f.get("same_as") for f in files["only_b"]}
         self.assertEqual(only_b, {"/usr/lib/libtensorflow.so.2": "/opt/venv/lib/libtensorflow.so", "/usr/bin/slipway-serve": None})
 
+    def test_a_library_with_other_bytes(self):
+        a = layouts.layer(folder("usr/lib"), entry("usr/lib/libx.so.1.2", LIBRARY), entry("usr/lib/libx.so.1", kind=tarfile.SYMTYPE, linkname="libx.so.1.2"),
+                          entry("usr/lib/liby.so", b"of no use"), entry("etc/z", "z"))
+        b = layouts.layer(folder("opt"), entry("opt/libx.so.1", LIBRARY[:-1]), entry("opt/liby.so", b"of no use"), entry("etc/z", "other"))
+        record = self.diff([a], [b])
+        [found] = record["libraries"]
+        self.assertEqual((found["a"]["path"], found["b"]["path"]), ("/usr/lib/libx.so.1.2", "/opt/libx.so.1"))
+        self.assertEqual((found["a"]["size"], found["b"]["size"]), (len(LIBRARY), len(LIBRARY) - 1))
+        self.assertEqual((found["stripped"], found["same_build"], found["a"]["package"]), (False, False, None))
+        files = record["files"]
+        self.assertEqual((files["kept"], files["new"], files["lost"]), (1, 1, 1), "a namesake is none of these")
+        page = self.slipway("diff", f"oci:{self.dir}/a", f"oci:{self.dir}/b", cwd=self.dir).out
+        self.assertIn("libx.so.1: another build", page)
+
     def test_every_field(self):
         a = [layouts.layer(entry("content", "1"), entry("mode", "x", 0o644), entry("owner", "x", uid=0), entry("same", "x"),
                            entry("link", kind=tarfile.SYMTYPE, linkname="a"), entry("type", "x"), entry("gone", "x")),
