@@ -101,6 +101,17 @@ def registry(record):
     return lines + table(["", "wall s", "CPU s", "memory MB"], [[name, f"{w['wall_s']:.2f}", f"{w['cpu_s']:.2f}", megabytes(w["memory_bytes"])] for name, w in record["ways"].items()])
 
 
+def team(record):
+    ways = {name: way for name, way in record["ways"].items() if name != "slipway push"}
+    push = record["ways"]["slipway push"]
+    cells = lambda way, what: [f"{way[what]['wall_s']:.1f}", megabytes(way[what]["wire_bytes"])]
+    lines = ["## A colleague's first minutes", "", f"examples/tf29 pushed once ({push['first']['wall_s']:.1f} s, {megabytes(push['first']['wire_bytes'])} MB; with {record['pin']} instead "
+             f"{push['changed']['wall_s']:.1f} s, {megabytes(push['changed']['wire_bytes'])} MB) to a registry on loopback;",
+             f"from there, with nothing of it on the disk, to a Jupyter that answers, and to the image with the changed pin; medians of {record['runs']}, and all bytes on the loopback",
+             "(`bench/team.py`). All pull the same blobs; slipway's `up` verifies them, unpacks, links a root, and starts the workspace inside its sandbox.", where(record), ""]
+    return lines + table(["", "to an open notebook, s", "MB", "one pin changed, pull, s", "MB"], [[name, *cells(way, "first"), *cells(way, "changed")] for name, way in ways.items()])
+
+
 def serving(record):
     ways = {name: way for name, way in record["ways"].items() if isinstance(way, dict)}
     bare = ways["TF_SessionRun, no server"]["p50"]
@@ -117,7 +128,7 @@ def serving(record):
     return lines + ["![median latency](benchmarks/latency.svg)", "![requests per second](benchmarks/throughput.svg)", ""]
 
 
-CHAPTERS = {"rivals": rivals, "build": build, "workspace": workspace, "registry": registry, "init": init, "serving": serving}
+CHAPTERS = {"rivals": rivals, "build": build, "workspace": workspace, "registry": registry, "team": team, "init": init, "serving": serving}
 
 
 def losses(results):
@@ -153,6 +164,13 @@ def losses(results):
                 ours, other = (ways[f"{tool} {way}"][key] / scale for tool in ("slipway", "skopeo"))
                 if other < 0.95 * ours:
                     found.append(f"{way}, {word}: skopeo {other:.2f} {unit}, slipway {ours:.2f} {unit}")
+    if "team" in results:
+        ways = {name: way for name, way in results["team"]["ways"].items() if name != "slipway push"}
+        for what, word in (("first", "an open notebook from a registry"), ("changed", "pulling one changed pin")):
+            for key, scale, unit in (("wall_s", 1, "s"), ("wire_bytes", 1e6, "MB on the wire")):
+                name, best = min(((n, way[what][key]) for n, way in ways.items()), key=lambda pair: pair[1])
+                if best < 0.95 * ways["slipway up"][what][key]:
+                    found.append(f"{word}: {name} {best / scale:.1f} {unit}, slipway {ways['slipway up'][what][key] / scale:.1f} {unit}")
     return found
 
 

@@ -96,6 +96,7 @@ def main():
         "init": [HERE / "init.py", build / "out/slipway-init"],
         "workspace": [HERE / "workspace.py", slipway, "--store", store],
         "registry": [HERE / "registry.py", slipway],
+        "team": [HERE / "team.py", slipway, "--store", store, "--work", work],
         "serving": [HERE / "serving.py", build, "--rounds", 3],
         "build": [HERE / "build.py", slipway, "--downloads", store, "--work", work, "--no-lock"],
         "rivals": [HERE / "rivals.py", slipway, "--downloads", store, "--work", work, *skip],

@@ -2,11 +2,12 @@
 """The colleague's first minutes: from an empty store to an open notebook, and the bytes on the wire, by `slipway up`, by
 `docker pull` and `docker run`, by `podman pull` and `podman run`; then the same after one pin has changed.
 
-    bench/team.py SLIPWAY [--project DIR] [--pin NAME==VERSION] [--runs N] [--store DIR]
+    bench/team.py SLIPWAY [--project DIR] [--pin NAME==VERSION] [--runs N] [--store DIR] [--work DIR] [--json FILE]
 
-All three get the same image from docker-registry on loopback. The measured part runs in a network namespace of its own, whose
-loopback counts the bytes (both directions, with the headers of TCP); containers share that network. docker's daemon is one of
-the bench's own, too. Needs root; prints a table in Markdown: medians of wall seconds, and megabytes.
+All three get the same image, gzip layers, from docker-registry on loopback, each into an empty store. The measured part runs in a network
+namespace of its own, whose loopback counts the bytes (both directions, with the headers of TCP); containers share that network. docker's daemon
+is one of the bench's own, with overlay2 and sixteen downloads at once, which is what slipway has. A notebook is open when Jupyter answers.
+Needs root; prints a table in Markdown: medians of wall seconds, and megabytes.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,6 +37,8 @@ def parsed():
     parser.add_argument("--pin", default="seaborn==0.12.1", help="what the change is")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--store", help="where the images are built; default: one that is thrown away")
+    parser.add_argument("--work", help="where to work; default: the folder for temporary files")
+    parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -70,6 +74,7 @@ def wire():
 
 @contextlib.contextmanager
 def measured(into, what):
+    """Appends seconds and megabytes on the wire to the row `what`."""
     begin, before = time.monotonic(), wire()
     yield
     into.setdefault(what, []).append((time.monotonic() - begin, (wire() - before) / 1e6))
@@ -110,7 +115,7 @@ class Slipway:
         self.call("pull", f"{self.registry.host}/team/bench:2")
 
     def close(self):
-        self.call("down", "--purge", "bench")
+        subprocess.run([self.program, "down", "--purge", "bench"], env=self.env, cwd=self.folder, capture_output=True, check=False)
         checked("rm", "-rf", self.folder)
 
 
@@ -131,15 +136,18 @@ class Containers:
         checked(*self.engine, "pull", "--quiet", *self.pull_flags, f"{self.registry.host}/team/bench:2")
 
     def close(self):
-        checked(*self.engine, "rm", "-f", "bench")
-        for tag in ("1", "2"):
-            checked(*self.engine, "rmi", "-f", f"{self.registry.host}/team/bench:{tag}")
+        names = [f"{self.registry.host}/team/bench:{tag}" for tag in ("1", "2")]
+        for words in (["rm", "-f", "bench"], ["rmi", "-f", *names]):
+            subprocess.run([*self.engine, *words], capture_output=True, check=False)
 
 
 def start_docker(folder, stack):
     folder.mkdir()
     (folder / "daemon.json").write_text(json.dumps({
-        "data-root": f"{folder}/data", "exec-root": f"{folder}/exec", "pidfile": f"{folder}/pid", "bridge": "none", "iptables": False}))
+        "data-root": f"{folder}/data", "exec-root": f"{folder}/exec", "pidfile": f"{folder}/pid", "bridge": "none", "iptables": False,
+        "storage-driver": "overlay2", "max-concurrent-downloads": 16}))
+    groups = [path / "docker" for path in pathlib.Path("/sys/fs/cgroup").iterdir() if path.is_dir()]
+    stack.callback(remove_groups, [group for group in groups if not group.exists()])
     log = stack.enter_context(open(folder / "log", "wb"))
     daemon = subprocess.Popen(["dockerd", "--config-file", f"{folder}/daemon.json", "-H", f"unix://{folder}/sock"], stdout=log, stderr=log)
     stack.callback(daemon.wait, 60)
@@ -152,6 +160,13 @@ def start_docker(folder, stack):
     raise SystemExit(f"dockerd does not start: {(folder / 'log').read_text()[-2000:]}")
 
 
+def remove_groups(groups):
+    """dockerd leaves its own behind."""
+    for group in groups:
+        if group.exists():
+            group.rmdir()
+
+
 def inside(args):
     folder = pathlib.Path(args.inside)
     checked("ip", "link", "set", "lo", "up")
@@ -162,8 +177,8 @@ def inside(args):
         registry = registries.Registry(folder / "registry")
         stack.callback(registry.close)
         env = dict(os.environ, SLIPWAY_STORE=args.store, DOCKER_CONFIG=str(folder / "none"))
-        for tag, what in (("1", "push"), ("2", "push, one pin changed")):
-            with measured(rows, f"slipway {what}"):
+        for tag, what in (("1", "first"), ("2", "changed")):
+            with measured(rows, ("slipway push", what)):
                 checked(os.environ["SLIPWAY"], "push", f"team-bench:{tag}", f"{registry.host}/team/bench:{tag}", env=env)
         tools = {}
         if shutil.which("dockerd"):
@@ -179,31 +194,42 @@ def inside(args):
         tools["slipway up"] = lambda n: Slipway(os.environ["SLIPWAY"], folder / f"colleague{n}", registry)
         for turn in range(args.runs):
             for name, make in tools.items():
-                tool = make(turn)
-                with measured(rows, f"{name}, to an open notebook"):
-                    tool.start()
-                with measured(rows, f"{name.split()[0]} pull, one pin changed"):
-                    tool.pull_changed()
-                tool.close()
+                with contextlib.closing(make(turn)) as tool:
+                    with measured(rows, (name, "first")):
+                        tool.start()
+                    with measured(rows, (name, "changed")):
+                        tool.pull_changed()
+    record = {"runs": args.runs, "pin": args.pin, "ways": {}}
     print(f"load {os.getloadavg()[0]:.1f} at the end, {args.runs} runs\n")
-    print("| | wall s | MB on the wire |\n|---|---|---|")
-    for name, runs in sorted(rows.items()):
+    print("| | | wall s | MB on the wire |\n|---|---|---|---|")
+    for (name, what), runs in rows.items():
         seconds, megabytes = (statistics.median(column) for column in zip(*runs))
-        print(f"| {name} | {seconds:.1f} | {megabytes:.1f} |")
+        record["ways"].setdefault(name, {})[what] = {"wall_s": round(seconds, 2), "wire_bytes": round(megabytes * 1e6), "runs_wall_s": [round(run[0], 2) for run in runs]}
+        print(f"| {name} | {what} | {seconds:.1f} | {megabytes:.1f} |")
+    if args.json:
+        args.json.write_text(json.dumps(record, indent=1) + "\n")
 
 
 def main():
     args = parsed()
+    # Told to end, it takes daemons and containers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if args.inside:
         inside(args)
         return
     if os.geteuid() != 0:
         sys.exit("needs root, for the network namespace and the engines")
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-bench-"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="slipway-bench-", dir=args.work))
     try:
         store = build(args, folder)
-        words = [sys.executable, __file__, args.slipway, "--runs", str(args.runs), "--store", store, "--inside", str(folder)]
-        sys.exit(subprocess.run(["unshare", "--net", *words], check=False).returncode)
+        words = [sys.executable, __file__, args.slipway, "--runs", str(args.runs), "--pin", args.pin, "--store", store, "--inside", str(folder)]
+        words += ["--json", str(args.json)] if args.json else []
+        process = subprocess.Popen(["unshare", "--net", *words])
+        try:
+            sys.exit(process.wait())
+        finally:
+            process.terminate()
+            process.wait()
     finally:
         subprocess.run(["chmod", "-R", "u+rwx", folder], stderr=subprocess.DEVNULL, check=False)
         shutil.rmtree(folder, ignore_errors=True)
