@@ -302,6 +302,30 @@ struct Engine::State {
     return text ? parse_record(*text) : std::nullopt;
   }
 
+  /// Brings about what layers read that is no layer of its own. Maintainer scripts run one after another and leave
+  /// cores idle: wheels are unpacked and compiled meanwhile. Both stand on the root of unconfigured packages, and only
+  /// the wheels use the network.
+  void make_shared(const std::vector<std::size_t>& wanted, bool of_wheels) {
+    std::vector<std::function<void()>> beside;
+    if (of_wheels) {
+      target();
+      beside.emplace_back([this] { ensure_byte_code(); });
+    }
+    std::vector<std::size_t> afterwards;
+    for (const std::size_t i : wanted) {
+      const Recipe& recipe = plan[i].recipe;
+      if (std::holds_alternative<ConfigureRecipe>(recipe)) {
+        beside.emplace_back([this, i] { get(i); });
+      } else if (std::holds_alternative<SystemRecipe>(recipe) || std::holds_alternative<ExtractRecipe>(recipe)) {
+        afterwards.push_back(i);
+      }
+    }
+    parallel_for(beside.size(), context.config.jobs, [&](std::size_t n) { beside[n](); });
+    for (const std::size_t i : afterwards) {
+      get(i);
+    }
+  }
+
   void make_layer(std::size_t i, std::vector<Layer>& layers) {
     Task task(context.events, "Building", format("layer {}", plan[i].name));
     layers[i].encoded = encode(i);
@@ -333,20 +357,11 @@ std::vector<Layer> Engine::build() {
       alone.push_back(i);
     }
   }
-  // What several layers read, and everything that uses the network, is made before the threads start.
+  // What several layers read, and everything that uses the network, is made before their threads start.
   if (!alone.empty()) {
     lock::fetch_debs(s.lock.debs, s.context);
   }
-  if (wheels) {
-    s.ensure_byte_code();
-  }
-  for (const std::size_t i : alone) {
-    if (std::holds_alternative<SystemRecipe>(s.plan[i].recipe) ||
-        std::holds_alternative<ConfigureRecipe>(s.plan[i].recipe) ||
-        std::holds_alternative<ExtractRecipe>(s.plan[i].recipe)) {
-      s.get(i);
-    }
-  }
+  s.make_shared(alone, wheels);
   parallel_for(alone.size(), s.context.config.jobs, [&](std::size_t n) { s.make_layer(alone[n], layers); });
   for (const std::size_t i : stacked) {
     s.make_layer(i, layers);
