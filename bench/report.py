@@ -116,7 +116,7 @@ def serving(record):
     ways = {name: way for name, way in record["ways"].items() if isinstance(way, dict)}
     bare = ways["TF_SessionRun, no server"]["p50"]
     lines = ["## Serving", "", f"half_plus_two with three values; the number behind a way is its connections; {record['rounds']} rounds of {record['seconds']:g} s, median round, the client on the same cores "
-             "(`bench/serving.py`).", where(record), ""]
+             "(`bench/serving.py`). Loops of idle priority keep the cores awake, for every way alike; \"cores asleep\" is without them: what it adds is the machine's.", where(record), ""]
     lines += table(["way, connections", "p50 µs", "above the run", "p99 µs", "requests/s"],
                    [[name, f"{w['p50']:.1f}", "" if name.startswith(("TF_", "GET")) else f"{w['p50'] - bare:.0f}", f"{w['p99']:.0f}", f"{w['rps']:,.0f}"] for name, w in ways.items()])
     held, again = record["request"], record["reload"]
