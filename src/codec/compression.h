@@ -21,5 +21,9 @@ std::optional<Compression> compression_of(std::string_view encoder) noexcept;
 /// compressed like everything else, from its plain twin.
 /// @source RFC 8878 3.1
 EncodedLayer encode_layer(std::span<const LayerItem> items, Compression compression, Sink& out);
+/// Writes the bytes of a layer that was encoded before. Spliced content is read once and the tar is not hashed: the
+/// compressed digest, which is checked, stands for it.
+/// @throws Error as encode_layer(); Corrupt, after the last byte, when they are not what `known` says
+void encode_again(std::span<const LayerItem> items, Compression compression, const EncodedLayer& known, Sink& out);
 
 }  // namespace slip::codec

@@ -81,7 +81,9 @@ class BlockEncoder {
 /// Turns a stream of tar bytes into members of fixed blocks, with foreign DEFLATE streams in between.
 class LayerWriter {
  public:
-  LayerWriter(Compression compression, Sink& out) : out_(&out), encoder_(compression), buffer_(kRead) {
+  /// @param hash_tar  without it finish() knows no diff_id, and the plain twin of spliced content is not read
+  LayerWriter(Compression compression, Sink& out, bool hash_tar)
+      : out_(&out), hash_tar_(hash_tar), encoder_(compression), buffer_(kRead) {
     pending_.reserve(encoder_.block());
   }
 
@@ -122,8 +124,7 @@ class LayerWriter {
 
   /// Tar bytes that we compress ourselves.
   void append(ByteView bytes) {
-    diff_.update(bytes);
-    tar_size_ += bytes.size();
+    hash(bytes);
     while (!bytes.empty()) {
       const std::size_t n = std::min(bytes.size(), encoder_.block() - pending_.size());
       pending_.insert(pending_.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
@@ -132,6 +133,13 @@ class LayerWriter {
         flush();
       }
     }
+  }
+
+  void hash(ByteView tar) {
+    if (hash_tar_) {
+      diff_.update(tar);
+    }
+    tar_size_ += tar.size();
   }
 
   void flush() {
@@ -175,10 +183,11 @@ class LayerWriter {
     }
     out_.write(as_bytes(gzip_trailer(content.crc32, item.entry.size)));
 
-    read_plain(item, content, [&](ByteView some) {
-      diff_.update(some);
-      tar_size_ += some.size();
-    });
+    if (hash_tar_) {
+      read_plain(item, content, [&](ByteView some) { hash(some); });
+    } else {
+      tar_size_ += item.entry.size;
+    }
   }
 
   /// For an encoder that has no use for DEFLATE: what the stream inflates to.
@@ -206,6 +215,7 @@ class LayerWriter {
 
   static constexpr std::array<std::uint8_t, 512> kZeros{};
   HashSink out_;
+  const bool hash_tar_;
   Sha256 diff_;
   BlockEncoder encoder_;
   Bytes pending_;
@@ -263,8 +273,10 @@ EncodedLayer encode_layer(std::span<const LayerItem> items, Sink& out) {
   return encode_layer(items, Compression::Gzip, out);
 }
 
-EncodedLayer encode_layer(std::span<const LayerItem> items, Compression compression, Sink& out) {
-  LayerWriter writer(compression, out);
+namespace {
+
+EncodedLayer write_items(std::span<const LayerItem> items, Compression compression, Sink& out, bool hash_tar) {
+  LayerWriter writer(compression, out, hash_tar);
   std::string before;
   for (const LayerItem& item : items) {
     std::string name = stored_name(item.entry);
@@ -275,6 +287,19 @@ EncodedLayer encode_layer(std::span<const LayerItem> items, Compression compress
     before = std::move(name);
   }
   return writer.finish();
+}
+
+}  // namespace
+
+EncodedLayer encode_layer(std::span<const LayerItem> items, Compression compression, Sink& out) {
+  return write_items(items, compression, out, true);
+}
+
+void encode_again(std::span<const LayerItem> items, Compression compression, const EncodedLayer& known, Sink& out) {
+  const EncodedLayer again = write_items(items, compression, out, false);
+  if (again.digest != known.digest) {
+    throw Error(ErrorKind::Corrupt, "a layer came out as {}, it was {}", again.digest.brief(), known.digest.brief());
+  }
 }
 
 void sort_items(std::vector<LayerItem>& items) {

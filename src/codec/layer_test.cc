@@ -117,6 +117,14 @@ TEST_F(LayerTest, SplicedLayerIsWhatTheOtherToolsRead) {
   EXPECT_EQ(shell("tar -xzOf " + layer.string() + " pkg/big.py | wc -c"), "2700000\n");
   EXPECT_LT(encoded.size, 20000U);  // the archive's own compression was kept
 
+  BytesSink again;
+  encode_again(items, Compression::Gzip, encoded, again);
+  EXPECT_EQ(again.data, out.data);
+  EncodedLayer another = encoded;
+  another.digest = sha256(as_bytes("another"));
+  NullSink nowhere;
+  EXPECT_THROW(encode_again(items, Compression::Gzip, another, nowhere), Error);
+
   items.back().content = SplicedContent{dir_ / "w.whl", 0, 10, 123, dir_ / "plain1"};
   EXPECT_THROW(encode_layer(items, out), Error);
 }

@@ -405,12 +405,13 @@ void Engine::produce(const Layer& layer, Sink& out) {
   }
   const auto at =
       std::find_if(s.plan.begin(), s.plan.end(), [&](const LayerPlan& p) { return p.name == layer.plan.name; });
-  const codec::EncodedLayer again =
-      codec::encode_layer(s.get(static_cast<std::size_t>(at - s.plan.begin())), s.compression, out);
-  if (again != layer.encoded) {
-    throw Error(ErrorKind::Corrupt, "layer `{}` came out as {}, it was {}", layer.plan.name, again.digest.brief(),
-                layer.encoded.digest.brief())
-        .add_hint("run `slipway gc` and build again");
+  try {
+    codec::encode_again(s.get(static_cast<std::size_t>(at - s.plan.begin())), s.compression, layer.encoded, out);
+  } catch (Error& error) {
+    if (error.kind() == ErrorKind::Corrupt) {
+      error.add_context(format("make layer `{}` again", layer.plan.name)).add_hint("run `slipway gc` and build again");
+    }
+    throw;
   }
 }
 
