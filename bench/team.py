@@ -69,7 +69,8 @@ def build(args, folder):
 
 
 def wire():
-    return int(pathlib.Path("/sys/class/net/lo/statistics/rx_bytes").read_text())
+    """Bytes that this network namespace's loopback has seen."""
+    return int(re.search(r"lo:\s*(\d+)", pathlib.Path("/proc/self/net/dev").read_text()).group(1))
 
 
 @contextlib.contextmanager
@@ -77,7 +78,9 @@ def measured(into, what):
     """Appends seconds and megabytes on the wire to the row `what`."""
     begin, before = time.monotonic(), wire()
     yield
-    into.setdefault(what, []).append((time.monotonic() - begin, (wire() - before) / 1e6))
+    seconds, megabytes = time.monotonic() - begin, (wire() - before) / 1e6
+    into.setdefault(what, []).append((seconds, megabytes))
+    print(f"{', '.join(what)}: {seconds:.1f} s, {megabytes:.1f} MB", file=sys.stderr, flush=True)
 
 
 def wait_for_notebook(url):
@@ -185,7 +188,8 @@ def inside(args):
             tools["docker pull + run"] = lambda n: Containers(docker, [], registry)
             docker = start_docker(folder / "docker", stack)
         if shutil.which("podman"):
-            podman = ["podman", "--root", str(folder / "podman"), "--runroot", str(folder / "podman-run"), "--runtime", "runc",
+            run = stack.enter_context(tempfile.TemporaryDirectory(prefix="slip-"))  # podman takes 50 letters at most
+            podman = ["podman", "--root", str(folder / "podman"), "--runroot", run, "--runtime", "runc",
                       "--storage-driver", "overlay", "--cgroup-manager", "cgroupfs", "--events-backend", "none"]
             policy = folder / "policy.json"
             policy.write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
@@ -224,7 +228,7 @@ def main():
         store = build(args, folder)
         words = [sys.executable, __file__, args.slipway, "--runs", str(args.runs), "--pin", args.pin, "--store", store, "--inside", str(folder)]
         words += ["--json", str(args.json)] if args.json else []
-        process = subprocess.Popen(["unshare", "--net", *words])
+        process = subprocess.Popen(["unshare", "--net", "--mount", *words])  # what an engine leaves mounted goes with it
         try:
             sys.exit(process.wait())
         finally:
