@@ -11,9 +11,10 @@ namespace {
 
 constexpr std::uint64_t kOwnLayer = 8'000'000;  // bytes of the .deb or wheel
 constexpr std::size_t kDebBuckets = 4;
-constexpr std::size_t kWheelBuckets = 8;
-constexpr std::size_t kMaxOwnDebs = 6;
-constexpr std::size_t kMaxOwnWheels = 13;  // 1 base + 4 + 8 + 6 + 13 leaves eight of forty for what comes on top
+constexpr std::size_t kWheelBuckets =
+    12;  // a package of some kB changes a layer of some 10 MB: that is what a push costs
+constexpr std::size_t kMaxOwnDebs = 4;
+constexpr std::size_t kMaxOwnWheels = 12;  // 1 base + 4 + 12 + 4 + 12 leaves seven of forty for what comes on top
 
 std::size_t bucket_of(const std::string& name, std::size_t buckets) { return codec::sha256(name).bytes()[0] % buckets; }
 
