@@ -15,10 +15,12 @@ std::string flag_message(bool value) {
   return w.take();
 }
 
-Failure unknown_model(const ModelSpec& spec) {
-  return {Code::NotFound, "Request for unknown model: '" + spec.name + "'" +
-                              (spec.version ? " version " + std::to_string(*spec.version) : std::string()) +
-                              " is not found"};
+WireWriter packed_shape(const Port& port) {
+  WireWriter shape;
+  for (const std::int64_t size : oip_shape_of(port.info)) {
+    shape.raw_varint(static_cast<std::uint64_t>(size));
+  }
+  return shape;
 }
 
 /// TensorMetadata{name=1, datatype=2, shape=3}
@@ -26,11 +28,7 @@ WireWriter tensor_metadata(const Port& port) {
   WireWriter w;
   w.bytes(1, port.name);
   w.bytes(2, oip_name_of(port.info.type));
-  WireWriter shape;
-  for (const std::int64_t size : oip_shape_of(port.info)) {
-    shape.raw_varint(static_cast<std::uint64_t>(size));
-  }
-  w.message(3, shape);
+  w.message(3, packed_shape(port));
   return w;
 }
 
@@ -39,11 +37,7 @@ WireWriter tensor_config(const Port& port, std::uint32_t dims) {
   WireWriter w;
   w.bytes(1, port.name);
   w.varint(2, oip_config_type_of(port.info.type).number);
-  WireWriter shape;
-  for (const std::int64_t size : oip_shape_of(port.info)) {
-    shape.raw_varint(static_cast<std::uint64_t>(size));
-  }
-  w.message(dims, shape);
+  w.message(dims, packed_shape(port));
   return w;
 }
 
@@ -122,19 +116,22 @@ std::string OipGrpc::server_metadata() const {
   return w.take();
 }
 
+/// The version that a request names in its fields 1 and 2.
+Result<ServableRef> OipGrpc::find(std::string_view message) const {
+  return read_oip_spec(message).and_then([&](const ModelSpec& spec) {
+    return manager_.find(spec).map_error([&](const Failure&) { return oip_missing(spec); });
+  });
+}
+
 /// ModelMetadataResponse{name=1, versions=2, platform=3, inputs=4, outputs=5}
 Result<std::string> OipGrpc::model_metadata(std::string_view message) const {
-  const auto spec = read_oip_spec(message);
-  if (!spec) {
-    return tl::unexpected(spec.error());
-  }
-  const auto servable = manager_.find(*spec);
+  const auto servable = find(message);
   if (!servable) {
-    return tl::unexpected(unknown_model(*spec));
+    return tl::unexpected(servable.error());
   }
   WireWriter w;
-  w.bytes(1, spec->name);
-  const auto versions = manager_.status(spec->name, std::nullopt);
+  w.bytes(1, (*servable)->name);
+  const auto versions = manager_.status((*servable)->name, std::nullopt);
   for (const VersionStatus& version : versions ? *versions : std::vector<VersionStatus>{}) {
     if (version.state == VersionState::Available) {
       w.bytes(2, std::to_string(version.version));
@@ -155,16 +152,12 @@ Result<std::string> OipGrpc::model_metadata(std::string_view message) const {
 /// ModelConfigResponse{config=1{name=1, platform=2, input=5, output=6, backend=17}}; 0 rows of max_batch_size: the
 /// shapes tell the batch's size too
 Result<std::string> OipGrpc::model_config(std::string_view message) const {
-  const auto spec = read_oip_spec(message);
-  if (!spec) {
-    return tl::unexpected(spec.error());
-  }
-  const auto servable = manager_.find(*spec);
+  const auto servable = find(message);
   if (!servable) {
-    return tl::unexpected(unknown_model(*spec));
+    return tl::unexpected(servable.error());
   }
   WireWriter config;
-  config.bytes(1, spec->name);
+  config.bytes(1, (*servable)->name);
   config.bytes(2, kOipPlatform);
   if (const Method* method = (*servable)->model->method({})) {
     for (const Port& port : method->inputs) {
@@ -206,7 +199,7 @@ void OipGrpc::infer(const GrpcRequest& request, const GrpcStreamRef& stream, boo
   call.model = spec->name;
   auto servable = manager_.find(*spec);
   if (!servable) {
-    return conclude(call, tl::unexpected(unknown_model(*spec)));
+    return conclude(call, tl::unexpected(oip_missing(*spec)));
   }
   auto message = read_oip_message((*servable)->model->api(), request.message);
   if (!message) {

@@ -27,6 +27,7 @@ class OipGrpc {
   struct Call;
 
   Result<std::string> answer(std::string_view method, std::string_view message) const;
+  Result<ServableRef> find(std::string_view message) const;
   Result<std::string> model_ready(std::string_view message) const;
   Result<std::string> model_metadata(std::string_view message) const;
   Result<std::string> model_config(std::string_view message) const;

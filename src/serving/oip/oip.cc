@@ -100,6 +100,12 @@ OipConfigType oip_config_type_of(DataType type) noexcept {
                                 : OipConfigType{row->config_name, static_cast<std::uint32_t>(row - kRows + 1)};
 }
 
+Failure oip_missing(const ModelSpec& spec) {
+  return {Code::NotFound, "Request for unknown model: '" + spec.name + "'" +
+                              (spec.version ? " version " + std::to_string(*spec.version) : std::string()) +
+                              " is not found"};
+}
+
 std::string_view oip_name_of(DataType type) noexcept {
   const auto* row = std::ranges::find(kRows, type, &Row::type);
   return row == std::end(kRows) ? std::string_view{} : row->name;

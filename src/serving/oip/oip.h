@@ -15,6 +15,9 @@ namespace slip::serving {
 inline constexpr std::string_view kOipPlatform = "tensorflow_savedmodel";
 inline constexpr std::string_view kOipExtensions[] = {"binary_tensor_data", "model_repository"};
 
+/// Model not found in Triton's words.
+Failure oip_missing(const ModelSpec& spec);
+
 /// "FP32"; empty for types that the protocol does not have.
 std::string_view oip_name_of(DataType type) noexcept;
 /// A type in Triton's model configuration: "TYPE_FP32" and its number; TYPE_INVALID, 0 for types it does not have.

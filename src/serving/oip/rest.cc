@@ -62,13 +62,6 @@ Result<ModelSpec> take_model(std::vector<std::string_view>& path) {
   return spec;
 }
 
-/// Model not found in the protocol's words.
-Failure oip_missing(const ModelSpec& spec) {
-  return {Code::NotFound, "Request for unknown model: '" + spec.name + "'" +
-                              (spec.version ? " version " + std::to_string(*spec.version) : std::string()) +
-                              " is not found"};
-}
-
 void append_side(std::string& out, const char* key, const std::vector<Port>& ports) {
   out += std::string(",\"") + key + "\":[";
   bool first = true;
