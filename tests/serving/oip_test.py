@@ -1,7 +1,10 @@
 """The Open Inference Protocol, asked by the unmodified tritonclient, over REST and gRPC, and by hand."""
 
 import json
+import pathlib
 import struct
+import tempfile
+import time
 
 import server
 
@@ -11,7 +14,9 @@ import grpc
 import numpy as np
 import tritonclient.grpc as triton_grpc
 import tritonclient.http as triton_http
+from google.protobuf import descriptor_pb2, descriptor_pool
 from oracle import NAMES, check, oracle, start
+from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
 def error_of(call, *args, **kwargs):
@@ -87,6 +92,108 @@ def test_triton_grpc_gives_the_numbers_of_python():
             assert [o.name for o in got.get_response().outputs] == [one]
         assert {model.name for model in client.get_model_repository_index().models} >= set(NAMES)
         client.close()
+
+
+def zeros(*names):
+    return {name: {"count": 0, "ns": 0} for name in names}
+
+
+def test_statistics_count_what_ran():
+    with start() as s:
+        http = triton_http.InferenceServerClient(f"127.0.0.1:{s.ports['REST']}")
+        rpc = triton_grpc.InferenceServerClient(f"127.0.0.1:{s.ports['gRPC']}")
+        assert "statistics" in http.get_server_metadata()["extensions"]
+        half = lambda: http.get_inference_statistics("half_plus_two_tf2", "2")["model_stats"][0]
+        before = half()
+        assert before["last_inference"] == 0 and before["execution_count"] == 0, before
+        began = int(time.time() * 1000)
+        x = {"x": np.array([1, 2], np.float32)}
+        http.infer("half_plus_two_tf2", inputs_of(triton_http, x))
+        rpc.infer("half_plus_two_tf2", inputs_of(triton_grpc, x))
+        assert s.rest("/v1/models/half_plus_two_tf2:predict", {"instances": [1.0, 2.0, 5.0]})[0] == 200
+        after = half()
+        stats = after["inference_stats"]
+        assert (after["name"], after["version"], after["batch_stats"]) == ("half_plus_two_tf2", "2", []), after
+        assert after["last_inference"] >= began and after["inference_count"] == after["execution_count"] == 3, after
+        assert stats["success"]["count"] == stats["compute_infer"]["count"] == 3, after
+        assert stats["success"]["ns"] >= stats["compute_infer"]["ns"] > 0, after
+        others = "fail", "queue", "compute_input", "compute_output", "cache_hit", "cache_miss"
+        assert {name: stats[name] for name in others} == zeros(*others), after
+        # a request that its deadline ends fails in the model
+        late = inputs_of(triton_http, {"word": np.array([b"a"], dtype=object), "wait": np.array([10**10], np.int64)})
+        error_of(http.infer, "batch", late, timeout=100_000)
+        batch = http.get_inference_statistics("batch")["model_stats"]
+        assert [v["inference_stats"]["fail"]["count"] for v in batch] == [1] and batch[0]["execution_count"] == 0, batch
+        # over gRPC, the same numbers
+        got = rpc.get_inference_statistics("half_plus_two_tf2", "2").model_stats[0]
+        assert (got.name, got.version, got.last_inference) == ("half_plus_two_tf2", "2", after["last_inference"])
+        assert got.inference_count == got.execution_count == 3 and not got.batch_stats
+        for name in stats:
+            part = getattr(got.inference_stats, name)
+            assert {"count": part.count, "ns": part.ns} == stats[name], name
+        # all versions of all models
+        names = {v["name"] for v in http.get_inference_statistics()["model_stats"]}
+        assert names == {v.name for v in rpc.get_inference_statistics().model_stats} and names >= set(NAMES)
+        for client in http, rpc:
+            assert "unknown model: 'none'" in error_of(client.get_inference_statistics, "none")
+            assert "version 77" in error_of(client.get_inference_statistics, "lookup", "77")
+        http.close()
+        rpc.close()
+
+
+def test_statistics_of_batches():
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "batching.config"
+        path.write_text("max_batch_size { value: 8 } batch_timeout_micros { value: 1000 } allowed_batch_sizes: 4 allowed_batch_sizes: 8")
+        with start("--enable_batching", f"--batching_parameters_file={path}") as s:
+            http = triton_http.InferenceServerClient(f"127.0.0.1:{s.ports['REST']}")
+            words = {"word": np.array([b"a", b"b", b"c"], dtype=object), "wait": np.zeros(3, np.int64)}
+            http.infer("batch", inputs_of(triton_http, words))
+            got = http.get_inference_statistics("batch")["model_stats"][0]
+            stats = got["inference_stats"]
+            assert got["inference_count"] == 3 and got["execution_count"] == 1, got
+            assert stats["queue"]["count"] == stats["success"]["count"] == 1 and stats["queue"]["ns"] > 0, got
+            assert got["batch_stats"] == [{"batch_size": 4, **zeros("compute_input", "compute_output"),
+                                           "compute_infer": stats["compute_infer"]}], got
+            rpc = triton_grpc.InferenceServerClient(f"127.0.0.1:{s.ports['gRPC']}")
+            batches = rpc.get_inference_statistics("batch").model_stats[0].batch_stats
+            assert [(b.batch_size, b.compute_infer.count) for b in batches] == [(4, 1)], batches
+            http.close()
+            rpc.close()
+
+
+def test_reflection_tells_the_fields_of_triton():
+    with start() as s, grpc.insecure_channel(f"127.0.0.1:{s.ports['gRPC']}") as channel:
+        symbol = b"inference.GRPCInferenceService"
+        request = b"\x22" + bytes([len(symbol)]) + symbol  # file_containing_symbol
+        ask = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+        answer = next(iter(ask(iter([request]))))
+        # behind the request stands field 4, whose content has the form of a FileDescriptorSet
+        rest = answer[answer.index(request) + len(request):]
+        assert rest[0] == 0x22
+        size = next(i for i, byte in enumerate(rest[1:], 1) if byte < 0x80)
+        pool = descriptor_pool.DescriptorPool()
+        for file in reversed(descriptor_pb2.FileDescriptorSet.FromString(rest[size + 1:]).file):
+            pool.Add(file)
+        ours = pool.FindServiceByName("inference.GRPCInferenceService")
+        theirs = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
+        checked = set()
+
+        def compare(mine, original):
+            if mine.full_name in checked:
+                return
+            checked.add(mine.full_name)
+            for field in mine.fields:
+                same = original.fields_by_number[field.number]
+                assert (field.name, field.type) == (same.name, same.type), (mine.full_name, field.name)
+                if field.message_type:
+                    compare(field.message_type, same.message_type)
+
+        for method in ours.methods:
+            original = theirs.methods_by_name[method.name]
+            compare(method.input_type, original.input_type)
+            compare(method.output_type, original.output_type)
+        assert "inference.InferBatchStatistics" in checked, checked
 
 
 def test_triton_stream():

@@ -33,6 +33,15 @@ struct Pieces {
   }
 };
 
+/// `done`, after the version's statistics have noted how the request ended.
+RunDone noted(ServableRef servable, RunDone done) {
+  return [servable = std::move(servable), done = std::move(done),
+          start = Clock::now()](Result<std::vector<Tensor>> outputs) {
+    servable->statistics.note_request(outputs.has_value(), Clock::now() - start);
+    done(std::move(outputs));
+  };
+}
+
 }  // namespace
 
 BatchingExecutor::BatchingExecutor(BatchSettings settings, Metrics& metrics)
@@ -70,6 +79,7 @@ void BatchingExecutor::run(RunCall call, RunDone done) {
   if (call.inputs.empty()) {
     return direct_.run(std::move(call), std::move(done));
   }
+  done = noted(call.servable, std::move(done));
   const auto rows = common_rows(call);
   if (!rows || (*rows > settings_.max_batch_size && !settings_.enable_large_batch_splitting)) {
     return done(rows ? invalid("Task size " + std::to_string(*rows) + " is larger than maximum input batch size " +
@@ -77,7 +87,7 @@ void BatchingExecutor::run(RunCall call, RunDone done) {
                      : tl::unexpected(rows.error()));
   }
   if (*rows == 0) {
-    return direct_.run(std::move(call), std::move(done));
+    return done(direct_.execute(call, {1, 0}));
   }
   std::vector<Task> tasks;
   if (*rows > settings_.most_rows()) {
@@ -210,6 +220,7 @@ void BatchingExecutor::run_batch(std::vector<Task> batch) {
                                            {{"thread_pool_name", settings_.thread_pool_name}}, 100, 1.2, 52);
   for (Task& task : batch) {
     queueing.observe(std::chrono::duration<double, std::micro>(now - task.arrived).count());
+    task.call.servable->statistics.note_queue(now - task.arrived);
     if (task.call.deadline <= now) {
       task.done(fail(Code::DeadlineExceeded, "the deadline passed while the request waited for its batch"));
       task.done = nullptr;
@@ -222,6 +233,8 @@ void BatchingExecutor::run_batch(std::vector<Task> batch) {
   if (batch.empty()) {
     return;
   }
+  const std::int64_t total = padded(rows);
+  const Statistics::Share share{batch.size(), static_cast<std::uint64_t>(rows), total};
   const std::string& model = batch[0].call.servable->name;
   metrics_.counter("slipway_serving_batches_total", {{"model_name", model}}).fetch_add(1, std::memory_order_relaxed);
   metrics_.counter("slipway_serving_batched_requests_total", {{"model_name", model}})
@@ -229,9 +242,9 @@ void BatchingExecutor::run_batch(std::vector<Task> batch) {
   metrics_.counter("slipway_serving_batch_rows_total", {{"model_name", model}})
       .fetch_add(static_cast<std::uint64_t>(rows), std::memory_order_relaxed);
   metrics_.counter("slipway_serving_batch_padding_rows_total", {{"model_name", model}})
-      .fetch_add(static_cast<std::uint64_t>(padded(rows) - rows), std::memory_order_relaxed);
-  if (batch.size() == 1 && padded(rows) == rows) {
-    return direct_.run(std::move(batch[0].call), std::move(batch[0].done));
+      .fetch_add(static_cast<std::uint64_t>(total - rows), std::memory_order_relaxed);
+  if (batch.size() == 1 && total == rows) {
+    return batch[0].done(direct_.execute(batch[0].call, share));
   }
   RunCall joined{batch[0].call.servable, batch[0].call.method, {}, batch[0].call.outputs, deadline, batch[0].call.api};
   for (std::size_t i = 0; i < batch[0].call.inputs.size(); ++i) {
@@ -239,11 +252,9 @@ void BatchingExecutor::run_batch(std::vector<Task> batch) {
     for (const Task& task : batch) {
       parts.push_back(&task.call.inputs[i]);
     }
-    joined.inputs.push_back(join_rows(joined.servable->model->api(), parts, padded(rows)));
+    joined.inputs.push_back(join_rows(joined.servable->model->api(), parts, total));
   }
-  const std::int64_t total = padded(rows);
-  direct_.run(std::move(joined),
-              [&](Result<std::vector<Tensor>> outputs) { answer(batch, std::move(outputs), total); });
+  answer(batch, direct_.execute(joined, share), total);
 }
 
 void BatchingExecutor::answer(std::vector<Task>& batch, Result<std::vector<Tensor>> outputs, std::int64_t rows) {

@@ -7,6 +7,13 @@ DirectExecutor::DirectExecutor(Metrics& metrics) : metrics_(metrics) {
 }
 
 void DirectExecutor::run(RunCall call, RunDone done) {
+  const auto start = Clock::now();
+  auto outputs = execute(call, {});
+  call.servable->statistics.note_request(outputs.has_value(), Clock::now() - start);
+  done(std::move(outputs));
+}
+
+Result<std::vector<Tensor>> DirectExecutor::execute(const RunCall& call, const Statistics::Share& share) {
   std::vector<const Tensor*> inputs;
   for (const Tensor& tensor : call.inputs) {
     inputs.push_back(&tensor);
@@ -17,12 +24,15 @@ void DirectExecutor::run(RunCall call, RunDone done) {
   auto outputs = call.outputs.empty() ? model.run(*call.method, inputs, call.deadline)
                                       : model.run(*call.method, inputs, call.outputs, call.deadline);
   running_.fetch_sub(1, std::memory_order_relaxed);
-  const std::chrono::duration<double, std::micro> took = Clock::now() - start;
+  const auto took = Clock::now() - start;
   metrics_
       .latency(":tensorflow:serving:runtime_latency",
                {{"model_name", call.servable->name}, {"API", call.api}, {"runtime", "TF1"}})
-      .observe(took.count());
-  done(std::move(outputs));
+      .observe(std::chrono::duration<double, std::micro>(took).count());
+  if (outputs) {
+    call.servable->statistics.note_run(share, took);
+  }
+  return outputs;
 }
 
 }  // namespace slip::serving

@@ -22,7 +22,7 @@ struct RunCall {
   const char* api = "Predict";  ///< for metrics: "Predict", "Classify", "Regress", "MultiInference"
 };
 
-/// How requests reach TensorFlow: at once, or in batches.
+/// How requests reach TensorFlow: at once, or in batches. Notes them in the version's statistics.
 class Executor {
  public:
   Executor() = default;
@@ -39,6 +39,8 @@ class DirectExecutor final : public Executor {
   /// @param metrics  must outlive the executor
   explicit DirectExecutor(Metrics& metrics);
   void run(RunCall call, RunDone done) override;
+  /// One run that answers `share`, for those who note its requests themselves.
+  Result<std::vector<Tensor>> execute(const RunCall& call, const Statistics::Share& share);
 
  private:
   Metrics& metrics_;

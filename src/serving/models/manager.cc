@@ -372,6 +372,19 @@ Result<ServableRef> Manager::find(const ModelSpec& spec) const {
   return fail(Code::NotFound, "Servable not found for request: " + describe({spec.name, number, ""}));
 }
 
+std::vector<ServableRef> Manager::serving(const std::string& name, std::optional<std::int64_t> version) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<ServableRef> found;
+  for (const auto& [model, entry] : models_) {
+    for (const auto& [number, state] : entry.versions) {
+      if (state.servable && (name.empty() || name == model) && (!version || *version == number)) {
+        found.push_back(state.servable);
+      }
+    }
+  }
+  return found;
+}
+
 Result<std::vector<VersionStatus>> Manager::status(const std::string& name, std::optional<std::int64_t> version) const {
   const std::lock_guard lock(mutex_);
   std::vector<VersionStatus> all;

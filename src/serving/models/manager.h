@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "serving/base/log.h"
+#include "serving/models/statistics.h"
 #include "serving/tf/model.h"
 
 namespace slip::serving {
@@ -43,6 +44,7 @@ struct Servable {
   std::string name;
   std::int64_t version = 0;
   std::unique_ptr<Model> model;
+  mutable Statistics statistics{};  ///< noted by those who run it
 };
 using ServableRef = std::shared_ptr<const Servable>;
 
@@ -105,6 +107,9 @@ class Manager {
   void stop();
 
   [[nodiscard]] Result<ServableRef> find(const ModelSpec& spec) const;
+  /// All versions that serve, of one model or, with an empty name, of every one; newest first.
+  [[nodiscard]] std::vector<ServableRef> serving(const std::string& name,
+                                                 std::optional<std::int64_t> version = std::nullopt) const;
   /// Newest first. @param version  only this one
   [[nodiscard]] Result<std::vector<VersionStatus>> status(const std::string& name,
                                                           std::optional<std::int64_t> version) const;

@@ -41,6 +41,39 @@ WireWriter tensor_config(const Port& port, std::uint32_t dims) {
   return w;
 }
 
+/// StatisticDuration{count=1, ns=2}
+WireWriter duration(const Statistics::Total& total) {
+  WireWriter w;
+  w.varint(1, total.count);
+  w.varint(2, total.ns);
+  return w;
+}
+
+/// ModelStatistics{name=1, version=2, last_inference=3, inference_count=4, execution_count=5, inference_stats=6{
+/// success=1, fail=2, queue=3, compute_infer=5}, batch_stats=7{batch_size=1, compute_infer=3}}
+WireWriter model_statistics(const Servable& servable) {
+  const Statistics::Snapshot now = servable.statistics.snapshot();
+  WireWriter w;
+  w.bytes(1, servable.name);
+  w.bytes(2, std::to_string(servable.version));
+  w.varint(3, now.last_request_ms);
+  w.varint(4, now.inferences);
+  w.varint(5, now.executions);
+  WireWriter stats;
+  stats.message(1, duration(now.success));
+  stats.message(2, duration(now.fail));
+  stats.message(3, duration(now.queue));
+  stats.message(5, duration(now.compute));
+  w.message(6, stats);
+  for (const auto& [rows, total] : now.batches) {
+    WireWriter batch;
+    batch.varint(1, static_cast<std::uint64_t>(rows));
+    batch.message(3, duration(total));
+    w.message(7, batch);
+  }
+  return w;
+}
+
 }  // namespace
 
 /// What one inference carries from its start to its answer.
@@ -85,6 +118,9 @@ Result<std::string> OipGrpc::answer(std::string_view method, std::string_view me
   }
   if (method == "ModelConfig") {
     return model_config(message);
+  }
+  if (method == "ModelStatistics") {
+    return statistics(message);
   }
   if (method == "RepositoryIndex") {
     return index();
@@ -170,6 +206,20 @@ Result<std::string> OipGrpc::model_config(std::string_view message) const {
   config.bytes(17, "tensorflow");
   WireWriter w;
   w.message(1, config);
+  return w.take();
+}
+
+/// ModelStatisticsResponse{model_stats=1}
+Result<std::string> OipGrpc::statistics(std::string_view message) const {
+  const auto servables =
+      read_oip_spec(message).and_then([&](const ModelSpec& spec) { return oip_counted(manager_, spec); });
+  if (!servables) {
+    return tl::unexpected(servables.error());
+  }
+  WireWriter w;
+  for (const ServableRef& servable : *servables) {
+    w.message(1, model_statistics(*servable));
+  }
   return w.take();
 }
 

@@ -31,6 +31,7 @@ class OipGrpc {
   Result<std::string> model_ready(std::string_view message) const;
   Result<std::string> model_metadata(std::string_view message) const;
   Result<std::string> model_config(std::string_view message) const;
+  Result<std::string> statistics(std::string_view message) const;
   [[nodiscard]] std::string server_metadata() const;
   [[nodiscard]] std::string index() const;
   void infer(const GrpcRequest& request, const GrpcStreamRef& stream, bool streaming);

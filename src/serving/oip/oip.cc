@@ -106,6 +106,14 @@ Failure oip_missing(const ModelSpec& spec) {
                               " is not found"};
 }
 
+Result<std::vector<ServableRef>> oip_counted(const Manager& manager, const ModelSpec& spec) {
+  auto found = manager.serving(spec.name, spec.version);
+  if (found.empty() && !spec.name.empty()) {
+    return tl::unexpected(oip_missing(spec));
+  }
+  return found;
+}
+
 std::string_view oip_name_of(DataType type) noexcept {
   const auto* row = std::ranges::find(kRows, type, &Row::type);
   return row == std::end(kRows) ? std::string_view{} : row->name;

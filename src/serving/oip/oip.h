@@ -13,10 +13,13 @@
 namespace slip::serving {
 
 inline constexpr std::string_view kOipPlatform = "tensorflow_savedmodel";
-inline constexpr std::string_view kOipExtensions[] = {"binary_tensor_data", "model_repository"};
+inline constexpr std::string_view kOipExtensions[] = {"binary_tensor_data", "model_repository", "statistics"};
 
 /// Model not found in Triton's words.
 Failure oip_missing(const ModelSpec& spec);
+
+/// Whose statistics are asked for: all versions of all models, of one, or one. @param spec  its name may be empty
+Result<std::vector<ServableRef>> oip_counted(const Manager& manager, const ModelSpec& spec);
 
 /// "FP32"; empty for types that the protocol does not have.
 std::string_view oip_name_of(DataType type) noexcept;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/format.h"
 #include "core/text.h"
 #include "serving/base/request_metrics.h"
 #include "serving/json/out.h"
@@ -87,6 +88,29 @@ void append_config_side(std::string& out, const char* key, const std::vector<Por
   out += "]";
 }
 
+std::string duration(const Statistics::Total& total) {
+  return format(R"({{"count":{},"ns":{}}})", total.count, total.ns);
+}
+
+/// Nothing is measured of what copies inputs and outputs, and there is no cache: these were counted 0 times.
+void append_statistics(std::string& out, const Servable& servable) {
+  const Statistics::Snapshot now = servable.statistics.snapshot();
+  const std::string none = duration({});
+  out += "{\"name\":";
+  append_json_string(out, servable.name);
+  out += format(R"(,"version":"{}","last_inference":{},"inference_count":{},"execution_count":{},"inference_stats":{{)",
+                servable.version, now.last_request_ms, now.inferences, now.executions);
+  out += format(R"("success":{},"fail":{},"queue":{},"compute_input":{},"compute_infer":{},"compute_output":{},)",
+                duration(now.success), duration(now.fail), duration(now.queue), none, duration(now.compute), none);
+  out += R"("cache_hit":)" + none + R"(,"cache_miss":)" + none + R"(},"batch_stats":[)";
+  for (const auto& [rows, total] : now.batches) {
+    out += out.back() == '[' ? "" : ",";
+    out += format(R"({{"batch_size":{},"compute_input":{},"compute_infer":{},"compute_output":{}}})", rows, none,
+                  duration(total), none);
+  }
+  out += "]}";
+}
+
 }  // namespace
 
 /// What one request carries from its start to its answer.
@@ -136,6 +160,9 @@ Result<std::string> OipRest::page(const std::vector<std::string_view>& path) con
   if (path[0] == "models" && path.size() == 1) {
     return "{\"models\":" + index() + "}";
   }
+  if (path[0] == "models" && path.size() == 2 && path[1] == "stats") {
+    return statistics({});
+  }
   if (path[0] == "models") {
     std::vector<std::string_view> left(path.begin() + 1, path.end());
     const auto spec = take_model(left);
@@ -147,6 +174,9 @@ Result<std::string> OipRest::page(const std::vector<std::string_view>& path) con
     }
     if (left.size() == 1 && left[0] == "config") {
       return model_config(*spec);
+    }
+    if (left.size() == 1 && left[0] == "stats") {
+      return statistics(*spec);
     }
     if (left.size() == 1 && left[0] == "ready") {
       if (!manager_.find(*spec)) {
@@ -229,6 +259,19 @@ Result<std::string> OipRest::model_config(const ModelSpec& spec) const {
   append_config_side(body, "input", method == nullptr ? std::vector<Port>{} : method->inputs);
   append_config_side(body, "output", method == nullptr ? std::vector<Port>{} : method->outputs);
   return body + "}";
+}
+
+Result<std::string> OipRest::statistics(const ModelSpec& spec) const {
+  const auto servables = oip_counted(manager_, spec);
+  if (!servables) {
+    return tl::unexpected(servables.error());
+  }
+  std::string body = R"({"model_stats":[)";
+  for (const ServableRef& servable : *servables) {
+    body += body.back() == '[' ? "" : ",";
+    append_statistics(body, *servable);
+  }
+  return body + "]}";
 }
 
 void OipRest::post(const std::vector<std::string_view>& path, HttpRequest& request, HttpResponder respond) {

@@ -37,6 +37,7 @@ class OipRest {
   [[nodiscard]] std::string index() const;
   Result<std::string> model_metadata(const ModelSpec& spec) const;
   Result<std::string> model_config(const ModelSpec& spec) const;
+  Result<std::string> statistics(const ModelSpec& spec) const;
   void infer(const ModelSpec& spec, const HttpRequest& request, HttpResponder respond);
   void conclude(const Call& call, Result<HttpResponse> response);
 
