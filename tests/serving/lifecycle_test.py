@@ -34,11 +34,11 @@ def states(s):
     return {v["version"]: v["state"] for v in json.loads(text).get("model_version_status", [])}
 
 
-def test_new_version_takes_over_without_a_lost_request():
+def new_version_takes_over_without_a_lost_request(*flags):
     with tempfile.TemporaryDirectory() as folder:
         base = pathlib.Path(folder) / "m"
         put_version(base, 1, SOURCE / "1")
-        with Server("--model_name=m", f"--model_base_path={base}") as s:
+        with Server("--model_name=m", f"--model_base_path={base}", *flags) as s:
             failures, seen, stop = [], set(), threading.Event()
 
             def client():
@@ -65,6 +65,11 @@ def test_new_version_takes_over_without_a_lost_request():
                 c.join()
             assert not failures, failures[:3]
             assert seen == {2.5, 3.5}, seen
+
+
+def test_new_version_takes_over_without_a_lost_request():
+    new_version_takes_over_without_a_lost_request()
+    new_version_takes_over_without_a_lost_request("--num_load_threads=3")
 
 
 def test_a_broken_version_leaves_the_old_one():

@@ -58,6 +58,7 @@ LifecycleSettings lifecycle(const Options& options) {
     settings.session.config = value_or_throw(read_session_config(os::read_file(file)), file);
   }
   settings.poll = std::chrono::seconds(options.file_system_poll_wait_seconds);
+  settings.load_threads = static_cast<unsigned>(options.num_load_threads);
   settings.retries = static_cast<int>(options.max_num_load_retries);
   settings.retry_interval = std::chrono::milliseconds(options.load_retry_interval_micros / 1000);
   settings.labels_for_unavailable = options.allow_version_labels_for_unavailable_models;

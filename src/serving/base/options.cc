@@ -32,6 +32,8 @@ const std::vector<Flag>& flags() {
       {"file_system_poll_wait_seconds", &Options::file_system_poll_wait_seconds,
        "look for versions this often; 0: once"},
       {"saved_model_tags", &Options::saved_model_tags, "tags of the graph to load, separated by commas"},
+      {"num_load_threads", &Options::num_load_threads,
+       "versions that load side by side; 0: one after the other"},
       {"max_num_load_retries", &Options::max_num_load_retries, "further attempts at a version that does not load"},
       {"load_retry_interval_micros", &Options::load_retry_interval_micros, "time between those attempts"},
       {"allow_version_labels_for_unavailable_models", &Options::allow_version_labels_for_unavailable_models,
@@ -94,7 +96,6 @@ struct Ignored {
   bool takes_value;
 };
 constexpr Ignored kWithoutEffect[] = {
-    {"num_load_threads", true},
     {"num_unload_threads", true},
     {"flush_filesystem_caches", false},
     {"grpc_channel_arguments", true},

@@ -24,6 +24,7 @@ struct Options {
   std::string model_config_file;
   std::int64_t model_config_file_poll_wait_seconds = 0;
   std::int64_t file_system_poll_wait_seconds = 1;
+  std::int64_t num_load_threads = 0;
   std::int64_t max_num_load_retries = 5;
   std::int64_t load_retry_interval_micros = 60'000'000;
   bool allow_version_labels_for_unavailable_models = false;

@@ -85,8 +85,8 @@ TEST(OptionsTest, UnknownFlagsAndBadValuesAreErrors) {
 }
 
 TEST(OptionsTest, FlagsWithoutEffectAreNamedAndTakeTheirValue) {
-  const Options options = read({"--num_load_threads", "4", "--enable_profiler", "--port=1"});
-  EXPECT_EQ(options.without_effect, (std::vector<std::string>{"num_load_threads", "enable_profiler"}));
+  const Options options = read({"--num_unload_threads", "4", "--enable_profiler", "--port=1"});
+  EXPECT_EQ(options.without_effect, (std::vector<std::string>{"num_unload_threads", "enable_profiler"}));
   EXPECT_EQ(options.port, 1);
 }
 
@@ -94,7 +94,7 @@ TEST(OptionsTest, HelpNamesEveryFlagWithItsDefault) {
   const std::string help = help_text();
   EXPECT_NE(help.find("--port=N\n        gRPC port; 0: none [8500]\n"), std::string::npos) << help;
   EXPECT_NE(help.find("--enable_batching\n"), std::string::npos);
-  EXPECT_NE(help.find("--num_load_threads"), std::string::npos);
+  EXPECT_NE(help.find("--num_unload_threads"), std::string::npos);
 }
 
 }  // namespace

@@ -125,6 +125,9 @@ std::vector<ModelConfig> Manager::configs() const {
 
 void Manager::start() {
   thread_ = std::thread([this] { work(); });
+  for (unsigned i = 0; i < settings_.load_threads; ++i) {
+    loaders_.emplace_back([this] { load_waiting(); });
+  }
 }
 
 void Manager::stop() {
@@ -136,6 +139,10 @@ void Manager::stop() {
   if (thread_.joinable()) {
     thread_.join();
   }
+  for (std::thread& loader : loaders_) {
+    loader.join();
+  }
+  loaders_.clear();
 }
 
 void Manager::work() {
@@ -144,7 +151,8 @@ void Manager::work() {
     {
       std::unique_lock lock(mutex_);
       const auto wake = std::min(next_look, Clock::now() + std::chrono::milliseconds(retired_.empty() ? 60'000 : 20));
-      changed_.wait_until(lock, wake, [this] { return ending_ || look_now_; });
+      changed_.wait_until(
+          lock, wake, [this, before = retired_.size()] { return ending_ || look_now_ || retired_.size() != before; });
       if (ending_) {
         return;
       }
@@ -162,8 +170,8 @@ void Manager::work() {
   }
 }
 
+/// One look at the file system, with all loads and unloads that follow; with threads that load, they load later.
 void Manager::poll_once() {
-  const std::lock_guard one(polling_);
   tell_forgotten();
   for (const ModelConfig& config : configs()) {
     scan(config);
@@ -177,30 +185,64 @@ void Manager::scan(const ModelConfig& config) {
     return;  // it may come later; what is loaded stays
   }
   const auto wanted = wanted_versions(config);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto entry = models_.find(config.name);
+    if (entry == models_.end()) {
+      return;
+    }
+    entry->second.wanted = wanted;
+  }
   // Newest first, so that the version that most requests want is there first.
   for (auto it = wanted.rbegin(); it != wanted.rend(); ++it) {
-    bool due = false;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto entry = models_.find(config.name);
-      if (ending_ || entry == models_.end()) {
-        return;
-      }
-      Version& version = entry->second.versions[it->first];
-      due = version.status.state != VersionState::Available && Clock::now() >= version.next_attempt &&
-            version.attempts <= settings_.retries;
-      if (due) {
-        version.status = {it->first, VersionState::Loading, {Code::Ok, ""}};
-        version.folder = it->second;
-        ++version.attempts;
-      }
-    }
-    if (due) {
-      load(config, it->first, it->second);
+    const Load next{config.name, it->first, it->second};
+    if (begin_load(next)) {
+      load(next);
     }
   }
-  drop_unwanted(config.name, wanted);
-  forget_ended(config.name, wanted);
+  drop_unwanted(config.name);
+  forget_ended(config.name);
+}
+
+/// Whether the caller is to load this version now: it is due, and no thread that loads will.
+bool Manager::begin_load(const Load& load) {
+  const std::lock_guard lock(mutex_);
+  const auto entry = models_.find(load.model);
+  if (ending_ || entry == models_.end()) {
+    return false;
+  }
+  Version& version = entry->second.versions[load.version];
+  if (version.loading || version.status.state == VersionState::Available || Clock::now() < version.next_attempt ||
+      version.attempts > settings_.retries) {
+    return false;
+  }
+  version.status = {load.version, VersionState::Loading, {Code::Ok, ""}};
+  version.folder = load.folder;
+  version.loading = true;
+  ++version.attempts;
+  if (settings_.load_threads == 0) {
+    return true;
+  }
+  waiting_.push_back(load);
+  changed_.notify_all();
+  return false;
+}
+
+/// What a thread that loads does.
+void Manager::load_waiting() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
+    if (ending_) {
+      return;
+    }
+    const Load next = std::move(waiting_.front());
+    waiting_.pop_front();
+    lock.unlock();
+    load(next);
+    drop_unwanted(next.model);
+    lock.lock();
+  }
 }
 
 LoadReport Manager::load_and_warm(Servable& servable, const fs::path& folder) {
@@ -230,31 +272,43 @@ LoadReport Manager::load_and_warm(Servable& servable, const fs::path& folder) {
   return report;
 }
 
-void Manager::load(const ModelConfig& config, std::int64_t number, const fs::path& folder) {
+void Manager::load(const Load& load) {
   const auto start = Clock::now();
   auto servable = std::make_shared<Servable>();
-  servable->name = config.name;
-  servable->version = number;
-  const LoadReport report = load_and_warm(*servable, folder);
+  servable->name = load.model;
+  servable->version = load.version;
+  const LoadReport report = load_and_warm(*servable, load.folder);
   const Failure& failure = report.failure;
   if (hooks_.loaded) {
+    const std::lock_guard one(telling_);
     hooks_.loaded(report);
   }
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count();
   if (failure.code == Code::Ok) {
-    log_.info("version available", {{"model", config.name}, {"version", number}, {"load_ms", std::int64_t{took}}});
+    log_.info("version available", {{"model", load.model}, {"version", load.version}, {"load_ms", std::int64_t{took}}});
   } else {
-    log_.warning("version did not load", {{"model", config.name}, {"version", number}, {"reason", to_string(failure)}});
+    log_.warning("version did not load",
+                 {{"model", load.model}, {"version", load.version}, {"reason", to_string(failure)}});
   }
+  finish_load(load, std::move(servable), failure);
+}
+
+void Manager::finish_load(const Load& load, std::shared_ptr<Servable> servable, const Failure& failure) {
   const std::lock_guard lock(mutex_);
-  const auto entry = models_.find(config.name);
+  const auto entry = models_.find(load.model);
   if (entry == models_.end()) {
-    return;  // the model left the configuration meanwhile
+    forgotten_.push_back(load.folder);  // again: the model left the configuration meanwhile
+    return;
   }
-  Version& version = entry->second.versions[number];
-  version.status = {number, failure.code == Code::Ok ? VersionState::Available : VersionState::End, failure};
+  Version& version = entry->second.versions[load.version];
+  version.folder = load.folder;
+  version.loading = false;
+  version.status = {load.version, failure.code == Code::Ok ? VersionState::Available : VersionState::End, failure};
   version.next_attempt = Clock::now() + settings_.retry_interval;
   if (failure.code == Code::Ok) {
+    if (version.servable) {  // a model that left and came back meanwhile was loaded twice
+      retired_.push_back({std::move(version.servable), load.model, load.version});
+    }
     version.servable = std::move(servable);
     version.attempts = 0;
   }
@@ -262,12 +316,13 @@ void Manager::load(const ModelConfig& config, std::int64_t number, const fs::pat
 }
 
 /// Versions that the policy no longer wants go, once at least one that it wants is there to take over.
-void Manager::drop_unwanted(const std::string& name, const Wanted& wanted) {
+void Manager::drop_unwanted(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto entry = models_.find(name);
   if (entry == models_.end()) {
     return;
   }
+  const auto& wanted = entry->second.wanted;
   bool covered = wanted.empty();
   for (const auto& [number, version] : entry->second.versions) {
     covered |= wanted.contains(number) && version.status.state == VersionState::Available;
@@ -277,10 +332,11 @@ void Manager::drop_unwanted(const std::string& name, const Wanted& wanted) {
       retire(name, version);
     }
   }
+  changed_.notify_all();
 }
 
 /// Of the versions that ended and have no folder any more, the newest few are kept.
-void Manager::forget_ended(const std::string& name, const Wanted& wanted) {
+void Manager::forget_ended(const std::string& name) {
   const std::lock_guard lock(mutex_);
   const auto entry = models_.find(name);
   if (entry == models_.end()) {
@@ -289,7 +345,8 @@ void Manager::forget_ended(const std::string& name, const Wanted& wanted) {
   int kept = 0;
   std::erase_if(entry->second.versions, [&](const auto& item) {  // newest first
     const auto& [number, version] = item;
-    const bool old = version.status.state == VersionState::End && !wanted.contains(number) && ++kept > kRemembered;
+    const bool ended = version.status.state == VersionState::End && !version.loading;
+    const bool old = ended && !entry->second.wanted.contains(number) && ++kept > kRemembered;
     if (old) {
       forgotten_.push_back(version.folder);
     }
@@ -304,6 +361,7 @@ void Manager::tell_forgotten() {
     folders.swap(forgotten_);
   }
   if (hooks_.forgotten) {
+    const std::lock_guard one(telling_);
     std::ranges::for_each(folders, hooks_.forgotten);
   }
 }

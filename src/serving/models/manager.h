@@ -1,6 +1,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -66,6 +67,7 @@ struct LifecycleSettings {
   std::chrono::milliseconds poll{1000};  ///< between two looks at the file system; 0: look once
   int retries = 5;                       ///< further attempts at a version that does not load
   std::chrono::milliseconds retry_interval{60'000};
+  unsigned load_threads = 0;            ///< that load side by side; 0: one version after the other, by the manager
   bool labels_for_unavailable = false;  ///< a label may name a version that is not available yet
 };
 
@@ -81,15 +83,15 @@ struct LoadReport {
   std::chrono::microseconds warmup{0};  ///< 0: there was nothing to run
 };
 
-/// What the manager tells others, on its own thread; each may be empty.
+/// What the manager tells others, one call at a time; each may be empty.
 struct LifecycleHooks {
-  Warmup warmup;
+  Warmup warmup;  ///< by the thread that loads, beside other calls
   std::function<void(const LoadReport&)> loaded;
   /// A version that ended long ago is no longer remembered, and nobody needs to know of its folder.
   std::function<void(const std::filesystem::path& folder)> forgotten;
 };
 
-/// Loads, switches and drops versions as folders come and go, on one thread of its own.
+/// Loads, switches and drops versions as folders come and go, on one thread of its own and those that load.
 ///
 /// A new version is loaded, warmed and put in service before an old one goes; one that fails leaves the old one in
 /// service. A version's memory is given back once its last request has ended. find() never waits for a load.
@@ -118,8 +120,6 @@ class Manager {
   [[nodiscard]] bool ready() const;
   /// Waits until ready(), or until a model has failed for good. @return what failed; Ok when ready
   [[nodiscard]] Failure await(std::chrono::milliseconds time) const;
-  /// One look at the file system with all loads and unloads that follow; the thread calls it, and tests.
-  void poll_once();
 
  private:
   struct Version {
@@ -128,10 +128,17 @@ class Manager {
     std::shared_ptr<Servable> servable;
     int attempts = 0;
     Clock::time_point next_attempt{};
+    bool loading = false;  ///< waits for a thread, or one is at it
   };
   struct Entry {
     ModelConfig config;
     std::map<std::int64_t, Version, std::greater<>> versions;
+    std::map<std::int64_t, std::filesystem::path> wanted;  ///< at the last look
+  };
+  struct Load {
+    std::string model;
+    std::int64_t version;
+    std::filesystem::path folder;
   };
   struct Retired {
     std::shared_ptr<Servable> servable;
@@ -140,12 +147,15 @@ class Manager {
   };
 
   void work();
+  void load_waiting();
+  void poll_once();
   void scan(const ModelConfig& config);
-  void load(const ModelConfig& config, std::int64_t version, const std::filesystem::path& folder);
+  bool begin_load(const Load& load);
+  void load(const Load& load);
+  void finish_load(const Load& load, std::shared_ptr<Servable> servable, const Failure& failure);
   LoadReport load_and_warm(Servable& servable, const std::filesystem::path& folder);
-  using Wanted = std::map<std::int64_t, std::filesystem::path>;
-  void drop_unwanted(const std::string& name, const Wanted& wanted);
-  void forget_ended(const std::string& name, const Wanted& wanted);
+  void drop_unwanted(const std::string& name);
+  void forget_ended(const std::string& name);
   void tell_forgotten();
   void retire(const std::string& name, Version& version);
   void free_retired();
@@ -161,8 +171,10 @@ class Manager {
   std::map<std::string, Entry> models_;
   std::vector<Retired> retired_;
   std::vector<std::filesystem::path> forgotten_;  ///< folders to tell of at the next look
-  std::mutex polling_;                            ///< one poll_once() at a time
+  std::deque<Load> waiting_;                      ///< for a thread that loads
+  std::mutex telling_;                            ///< hooks `loaded` and `forgotten`
   std::thread thread_;
+  std::vector<std::thread> loaders_;
   bool ending_ = false;
   bool look_now_ = false;
 };
