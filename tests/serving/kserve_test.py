@@ -4,11 +4,14 @@ Not in the process of oip_test.py: both packages bring the same protobuf message
 """
 
 import asyncio
+import json
+import tempfile
 
 import server
 
 server.skip_without_tensorflow()
 server.continue_in("oip")
+import httpx
 import kserve
 from oracle import NAMES, check, oracle, start
 
@@ -42,6 +45,34 @@ def test_kserve_clients():
 
     with start() as s:
         asyncio.run(ask(s))
+
+
+def test_kserve_v1_client():
+    async def ask(s):
+        rest = kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v1"))
+        base = f"http://127.0.0.1:{s.ports['REST']}"
+        assert await rest.is_server_live(base)
+        assert await rest.is_model_ready(base, "half_plus_two_tf2") is True
+        got = await rest.infer(base, {"instances": [1.0, 2.0, 5.0]}, model_name="half_plus_two_tf2")
+        assert got == {"predictions": [3.5, 4.0, 5.5]}, got
+        try:
+            await rest.is_model_ready(base, "none")
+            raise AssertionError("a model that is not there is ready")
+        except httpx.HTTPStatusError as error:
+            assert error.response.status_code == 404 and "Model with name none does not exist." in str(error), error
+        await rest.close()
+
+    with start("--rest_api_kserve_v1") as s:
+        asyncio.run(ask(s))
+        assert set(json.loads(s.rest("/v1/models")[1])["models"]) >= set(NAMES)
+        # versions and metadata stay TensorFlow Serving's
+        assert "model_version_status" in s.rest("/v1/models/half_plus_two_tf2/versions/2")[1]
+        assert "signature_def" in s.rest("/v1/models/half_plus_two_tf2/metadata")[1]
+    with tempfile.TemporaryDirectory() as empty:
+        with server.Server("--rest_api_kserve_v1", "--model_name=m", f"--model_base_path={empty}", wait=False) as s:
+            s.wait_for("listening", protocol="REST")
+            status, text = s.rest("/v1/models/m")
+            assert status == 503 and "not ready" in text, (status, text)
 
 
 server.run(globals())

@@ -69,6 +69,7 @@ RestOptions rest_options(const Options& options) {
   RestOptions rest;
   rest.timeout = std::chrono::milliseconds(options.rest_api_timeout_in_ms);
   rest.cors = options.rest_api_enable_cors_support;
+  rest.kserve_v1 = options.rest_api_kserve_v1;
   rest.access_log = options.access_log;
   rest.version = SLIP_VERSION;
   rest.metrics_path = options.monitoring_config_file.empty()

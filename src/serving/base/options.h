@@ -17,6 +17,7 @@ struct Options {
   std::int64_t rest_api_num_threads = 0;
   std::int64_t rest_api_timeout_in_ms = 30'000;
   bool rest_api_enable_cors_support = false;
+  bool rest_api_kserve_v1 = false;
   bool any_ports = false;  ///< both interfaces on free ports, which the log names
   std::string address = "0.0.0.0";
   std::string model_name = "default";

@@ -132,6 +132,8 @@ bool RestService::plain_page(std::string_view path, HttpResponse& response) cons
   } else if (path == "/readyz") {
     const bool ready = !draining_ && manager_.ready();
     response = text_response(ready ? 200 : 503, ready ? "ok\n" : (draining_ ? "draining\n" : "loading\n"));
+  } else if (path == "/") {
+    response.body = R"({"status":"alive"})";  // KServe's v1 protocol asks so whether a server lives
   } else if (path == "/metrics" || (!options_.metrics_path.empty() && path == options_.metrics_path)) {
     response = text_response(200, metrics_.text());
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
@@ -164,7 +166,11 @@ void RestService::route(HttpRequest& request, HttpResponder respond) {
     infer(*path, request.body, std::move(respond));
     return;
   }
-  const auto body = path->action == RestPath::Action::Status ? status_json(path->spec) : metadata_json(path->spec);
+  const bool status = path->action == RestPath::Action::Status;
+  const bool kserve = options_.kserve_v1 && status && !path->spec.version && path->spec.label.empty();
+  const auto body = kserve   ? kserve_status_json(path->spec.name)
+                    : status ? status_json(path->spec)
+                             : metadata_json(path->spec);
   if (!body) {
     respond(error_response(body.error()));
     return;

@@ -19,6 +19,7 @@ struct RestOptions {
   std::string metrics_path;                   ///< besides /metrics; empty: none
   std::size_t inflated_bytes = 100u << 20;    ///< of a gzip body
   bool cors = false;                          ///< answer browsers of other origins
+  bool kserve_v1 = false;                     ///< which models there are and whether one is ready, as KServe tells it
   bool access_log = false;                    ///< one line per request
   std::string version;                        ///< of the server, for its metadata
 };
@@ -50,6 +51,7 @@ class RestService {
   void examples(Call call, std::string_view body, RestPath::Action action);
   void conclude(const Call& call, Result<std::string> body);
   Result<std::string> status_json(const ModelSpec& spec) const;
+  Result<std::string> kserve_status_json(const std::string& model) const;
   Result<std::string> metadata_json(const ModelSpec& spec) const;
   HttpResponder logged(const HttpRequest& request, HttpResponder respond);
   HttpResponse preflight(const HttpRequest& request) const;

@@ -1,5 +1,7 @@
-// The two answers that TensorFlow Serving makes with protobuf's JSON printer: one blank per level, every field shown,
-// 64-bit numbers as strings.
+// What is told of models. TensorFlow Serving makes its two answers with protobuf's JSON printer: one blank per level,
+// every field shown, 64-bit numbers as strings.
+#include <algorithm>
+
 #include "serving/json/out.h"
 #include "serving/tfs/rest.h"
 
@@ -93,6 +95,28 @@ Result<std::string> RestService::status_json(const ModelSpec& spec) const {
   out.end_array();
   out.end_object();
   return out.take() + "\n";
+}
+
+/// Names of all models, or whether one is ready. @source kserve, protocol/rest/v1_endpoints.py
+Result<std::string> RestService::kserve_status_json(const std::string& model) const {
+  const auto names = manager_.names();
+  if (model.empty()) {
+    std::string body = R"({"models":[)";
+    for (const std::string& name : names) {
+      body += body.back() == '[' ? "" : ",";
+      append_json_string(body, name);
+    }
+    return body + "]}";
+  }
+  if (std::ranges::find(names, model) == names.end()) {
+    return fail(Code::NotFound, "Model with name " + model + " does not exist.");
+  }
+  if (manager_.serving(model).empty()) {
+    return fail(Code::Unavailable, "Model with name " + model + " is not ready.");
+  }
+  std::string body = R"({"name":)";
+  append_json_string(body, model);
+  return body + R"(,"ready":true})";
 }
 
 Result<std::string> RestService::metadata_json(const ModelSpec& spec) const {
