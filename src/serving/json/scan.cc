@@ -7,56 +7,47 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 namespace slip::serving {
 namespace {
 
-constexpr double kPowers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                              1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
-
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-/// Value of up to eight digits at the front of `eight`, which lie in the order of memory; `count` is how many there
-/// are.
-///
-/// The bytes before the first that is no digit are moved to the end of the word, noughts fill its front, and three
-/// multiplications add all eight places up.
-inline std::uint64_t eight_digits(std::uint64_t eight, unsigned& count) noexcept {
-  constexpr std::uint64_t kZeros = 0x3030303030303030;
-  const std::uint64_t others =
-      ((eight + 0x4646464646464646) | (eight - kZeros) | eight) & 0x8080808080808080;  // bytes beyond '0'..'9'
-  count = others == 0 ? 8u : static_cast<unsigned>(std::countr_zero(others)) / 8;
-  if (count == 0) {
-    return 0;
-  }
-  std::uint64_t digits = eight;
-  if (count < 8) {
-    digits = eight << (64 - 8 * count) | kZeros >> (8 * count);
-  }
-  digits -= kZeros;
-  digits = digits * 10 + (digits >> 8);
-  return ((digits & 0x000000ff000000ff) * (100 + (1000000ull << 32)) +
-          (digits >> 16 & 0x000000ff000000ff) * (1 + (10000ull << 32))) >>
-         32;
-}
-
-constexpr std::uint64_t kPlaces[] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
-
-/// The digits at `p`, eight at most. @pre eight characters can be read
-inline std::uint64_t eight_digits_at(const char* p, unsigned& count) noexcept {
-  std::uint64_t eight = 0;
-  std::memcpy(&eight, p, sizeof eight);
-  return eight_digits(eight, count);
-}
 
 /// Adds the digits at `p` to `mantissa`, which may wrap when there are more than 19.
 const char* take_digits(const char* p, const char* end, std::uint64_t& mantissa) noexcept {
+  unsigned count = 8;
+  while (count == 8 && end - p >= 8 && std::endian::native == std::endian::little) {
+    const std::uint64_t digits = eight_digits_at(p, count);
+    if (count != 0) {
+      mantissa = mantissa * kPlaces[count] + digits;
+    }
+    p += count;
+  }
   while (p != end && is_digit(*p)) {
     mantissa = mantissa * 10 + static_cast<std::uint64_t>(*p++ - '0');
   }
   return p;
 }
+
+__extension__ using Wide = unsigned __int128;
+
+/// 5^i, shifted until its highest bit is set.
+struct Five {
+  std::uint64_t digits;
+  int shift;
+};
+constexpr auto kFives = [] {
+  std::array<Five, std::size(kPowersOfTen)> fives{};
+  std::uint64_t power = 1;
+  for (Five& five : fives) {
+    five.shift = std::countl_zero(power);
+    five.digits = power << five.shift;
+    power *= 5;
+  }
+  return fives;
+}();
 
 void append_utf8(std::string& out, unsigned code) {
   if (code < 0x80) {
@@ -78,6 +69,33 @@ void append_utf8(std::string& out, unsigned code) {
 
 }  // namespace
 
+/// The quotient of the mantissa and 5^fraction, both with their highest bit set, has 64 bits, of which a double takes
+/// 53; those behind them and the remainder say how to round.
+double nearest_quotient(std::uint64_t mantissa, unsigned fraction) noexcept {
+  const Five& five = kFives[fraction];
+  const int shift = std::countl_zero(mantissa);
+  const std::uint64_t dividend = mantissa << shift;
+  const int half = dividend >= five.digits ? 1 : 0;  // one bit less, so that the quotient stays below 2^64
+  const Wide wide = static_cast<Wide>(dividend) << (64 - half);
+  const auto quotient = static_cast<std::uint64_t>(wide / five.digits);
+  const bool exact = quotient * five.digits == static_cast<std::uint64_t>(wide);  // the remainder is below 2^64
+  std::uint64_t digits = quotient >> 11;
+  const std::uint64_t left = quotient & 0x7ff;
+  digits += left > 0x400 || (left == 0x400 && (!exact || (digits & 1) != 0)) ? 1 : 0;
+  // quotient * 2^-64 * 2^(half + five.shift - shift - fraction), and the exponent of a double stands above its 52 bits
+  const int exponent = 11 - 64 + half + five.shift - shift - static_cast<int>(fraction);
+  // The highest of the 53 bits adds one to the exponent, and so does a carry out of them.
+  return std::bit_cast<double>((static_cast<std::uint64_t>(exponent + 1023 + 52 - 1) << 52) + digits);
+}
+
+const char* PlainDecimal::take_more(const char* p, const char* end, unsigned whole) noexcept {
+  const bool nought = mantissa < 100'000'000;  // before the point, which is then no digit of the mantissa
+  const char* const first = p;
+  p = take_digits(p, end, mantissa);
+  fraction += static_cast<unsigned>(p - first);
+  return p != end && (nought ? 0 : whole) + static_cast<std::size_t>(fraction) <= 18 ? p : nullptr;
+}
+
 JsonScanner::JsonScanner(std::string_view text) noexcept
     : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()) {
   if (text.substr(0, 3) == "\xef\xbb\xbf") {
@@ -95,40 +113,6 @@ bool JsonScanner::fail(const char* what) noexcept {
 
 std::string JsonScanner::error() const {
   return std::string("JSON Parse error: ") + error_ + " at offset: " + std::to_string(error_offset_);
-}
-
-bool JsonScanner::open() noexcept {
-  if (++depth_ > kMaxDepth) {
-    return fail("Nested deeper than 64 levels.");
-  }
-  ++at_;
-  return true;
-}
-
-bool JsonScanner::next_element() noexcept {
-  const char c = peek();
-  if (c == ',') {
-    ++at_;
-    return true;
-  }
-  if (c == ']') {
-    close();
-    return false;
-  }
-  return fail("Missing a comma or ] after an array element.");
-}
-
-bool JsonScanner::next_member() noexcept {
-  const char c = peek();
-  if (c == ',') {
-    ++at_;
-    return true;
-  }
-  if (c == '}') {
-    close();
-    return false;
-  }
-  return fail("Missing a comma or } after an object member.");
 }
 
 bool JsonScanner::key(std::string& name) {
@@ -253,62 +237,35 @@ bool JsonScanner::special_number(JsonNumber& number, const char* start) noexcept
   return true;
 }
 
-/// A number of at most eight digits before its point and eight behind it, without an exponent: two words are read and
-/// no character is looked at alone. nullptr: it is another one, or too near to the end of the text.
-const char* JsonScanner::short_number(JsonNumber& number, const char* p) const noexcept {
-  constexpr std::ptrdiff_t kReach = 8 + 1 + 8 + 1;
-  if (std::endian::native != std::endian::little || end_ - p < kReach) {
-    return nullptr;
+bool JsonScanner::number(JsonNumber& number) noexcept {
+  PlainDecimal decimal{};
+  const char* const end = read_plain_decimal(at_, end_, decimal);
+  if (end == nullptr) {
+    return other_number(number);
   }
-  unsigned whole = 0;
-  std::uint64_t mantissa = eight_digits_at(p, whole);
-  if (whole == 0 || (*p == '0' && whole > 1)) {
-    return nullptr;
-  }
-  p += whole;
-  unsigned fraction = 0;
-  if (*p == '.') {
-    const std::uint64_t behind = eight_digits_at(p + 1, fraction);
-    if (fraction == 0) {
-      return nullptr;
-    }
-    mantissa = mantissa * kPlaces[fraction] + behind;
-    p += fraction + 1;
-  }
-  if (is_digit(*p) || (*p | 0x20) == 'e') {
-    return nullptr;
-  }
-  if (mantissa >> 53 != 0) {
-    return nullptr;
-  }
-  const double value = static_cast<double>(mantissa) / kPowers[fraction];
-  number.integer = fraction == 0;
-  number.magnitude = mantissa;
-  number.value = number.negative ? -value : value;
-  return p;
+  number = {decimal.fraction == 0, decimal.negative, decimal.mantissa, decimal.value()};
+  at_ = end;
+  return true;
 }
 
-bool JsonScanner::number(JsonNumber& number) noexcept {
+bool JsonScanner::other_number(JsonNumber& number) noexcept {
   const char* const start = at_;
   const char* p = at_;
   number.negative = p != end_ && *p == '-';
   p += number.negative ? 1 : 0;
-  if (const char* end = short_number(number, p); end != nullptr) {
-    at_ = end;
-    return true;
-  }
   if (p == end_ || !is_digit(*p)) {
     at_ = p;
     return special_number(number, start);
   }
   std::uint64_t mantissa = 0;
-  const char* const digits = p;
+  std::ptrdiff_t count = 0;
   if (*p == '0') {
     ++p;
   } else {
+    const char* const first = p;
     p = take_digits(p, end_, mantissa);
+    count = p - first;
   }
-  auto count = p - digits;
   std::ptrdiff_t fraction = 0;
   if (p != end_ && *p == '.') {
     const char* const first = ++p;
@@ -326,15 +283,9 @@ bool JsonScanner::number(JsonNumber& number) noexcept {
   }
   number.integer = fraction == 0;
   number.magnitude = mantissa;
-  // Both are exact when the mantissa has at most 53 bits, so one division rounds once (Clinger's fast path).
-  if (mantissa >> 53 != 0) {
-    const bool integer = number.integer;
-    const bool done = slow_number(number, start);
-    number.integer = integer;
-    return done;
-  }
-  const double value = static_cast<double>(mantissa) / kPowers[fraction];
-  number.value = number.negative ? -value : value;
+  number.value = mantissa >> 53 == 0 ? static_cast<double>(mantissa) / kPowersOfTen[fraction]
+                                     : nearest_quotient(mantissa, static_cast<unsigned>(fraction));
+  number.value = number.negative ? -number.value : number.value;
   return true;
 }
 

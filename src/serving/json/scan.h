@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "serving/json/decimal.h"
+
 namespace slip::serving {
 
 /// A number as it stands in JSON text.
@@ -54,21 +56,73 @@ class JsonScanner {
   [[nodiscard]] std::size_t left() const noexcept { return static_cast<std::size_t>(end_ - at_); }
 
   /// Opens an array or object: checks the depth and steps over the bracket.
-  bool open() noexcept;
+  bool open() noexcept {
+    if (++depth_ > kMaxDepth) {
+      return fail("Nested deeper than 64 levels.");
+    }
+    ++at_;
+    return true;
+  }
   void close() noexcept {
     --depth_;
     ++at_;
   }
   /// Behind an element: steps over `,` (true) or over `]` (false, and the array is closed). Check failed() on false.
-  bool next_element() noexcept;
+  bool next_element() noexcept { return next(']', "Missing a comma or ] after an array element."); }
   /// As next_element() for `}`.
-  bool next_member() noexcept;
+  bool next_member() noexcept { return next('}', "Missing a comma or } after an object member."); }
   /// A member's name and the colon behind it.
   bool key(std::string& name);
 
   /// A string; the view points into the text, or into `scratch` when it holds escapes.
   bool string(std::string_view& value, std::string& scratch);
   bool number(JsonNumber& number) noexcept;
+  /// The quick way through a list: writes its next numbers to `to` for as long as they are plain decimals, `most` at
+  /// the utmost. @return how many; `behind` says whether it stands behind one of them, where next_element() is due, or
+  /// before an element, which number() or another function reads
+  template <class T>
+  std::size_t plain_decimals(T* to, std::size_t most, bool& behind) noexcept {
+    std::size_t count = 0;
+    PlainDecimal number{};
+    behind = false;
+    const char* at = at_;
+    while (count < most) {
+      const char* const p = read_plain_decimal(skip_one_blank(at), end_, number);
+      if (p == nullptr) {
+        break;
+      }
+      to[count++] = static_cast<T>(number.value());
+      at = p;
+      if (*p != ',') {
+        behind = true;
+        break;
+      }
+      ++at;
+    }
+    at_ = at;
+    return count;
+  }
+  /// A whole list of `count` plain decimals. False: it is another list, or written in another way; nothing is read.
+  template <class T>
+  bool short_row(T* to, std::size_t count) noexcept {
+    const char* p = skip_one_blank(at_);
+    if (p == end_ || *p != '[' || depth_ == kMaxDepth || count == 0) {
+      return false;
+    }
+    PlainDecimal number{};
+    for (T* const last = to + count; to != last; ++to) {
+      if (end_ - ++p < 1 + kDecimalReach) {
+        return false;
+      }
+      p = take_plain_decimal(p + (*p == ' ' ? 1 : 0), end_, number);
+      if (p == nullptr || *p != (to + 1 == last ? ']' : ',')) {
+        return false;
+      }
+      *to = static_cast<T>(number.value());
+    }
+    at_ = p + 1;
+    return true;
+  }
   /// Steps over one of true, false, null; returns its first letter, 0 when it is none.
   char literal() noexcept;
   /// Steps over any value, checking it.
@@ -83,12 +137,28 @@ class JsonScanner {
   [[nodiscard]] std::string error() const;
 
  private:
+  /// As Python writes lists.
+  [[nodiscard]] const char* skip_one_blank(const char* p) const noexcept {
+    return p + (p != end_ && *p == ' ' ? 1 : 0);
+  }
+  bool next(char closing, const char* missing) noexcept {
+    const char c = peek();
+    if (c == ',') {
+      ++at_;
+      return true;
+    }
+    if (c == closing) {
+      close();
+      return false;
+    }
+    return fail(missing);
+  }
   bool escape(std::string& out);
   bool hex4(unsigned& unit) noexcept;
   bool word(std::string_view text) noexcept;
+  bool other_number(JsonNumber& number) noexcept;
   bool special_number(JsonNumber& number, const char* start) noexcept;
   bool slow_number(JsonNumber& number, const char* start) noexcept;
-  const char* short_number(JsonNumber& number, const char* p) const noexcept;
 
   const char* begin_;
   const char* at_;

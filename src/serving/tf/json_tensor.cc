@@ -166,6 +166,9 @@ bool DenseReader::list(std::size_t level) {
     }
   } else {
     do {
+      if (short_rows(level + 1, count)) {
+        continue;
+      }
       if (!value(level + 1)) {
         return false;
       }
@@ -186,23 +189,26 @@ bool DenseReader::list(std::size_t level) {
   return true;
 }
 
+bool DenseReader::list_too_deep() {
+  return reject("Encountered list at unexpected level: " + std::to_string(shape_->size()) + " expected < " +
+                std::to_string(shape_->size()));
+}
+
 /// The scalars of an innermost list, up to and with its bracket.
 bool DenseReader::elements(std::int64_t& count) {
-  if (into_->type() == DataType::Float) {
-    return numbers(count, [&](const JsonNumber& n) {
-      into_->push(static_cast<float>(n.value));
-      return true;
-    });
+  const DataType type = into_->type();
+  if (type == DataType::Float) {
+    return decimals<float>(count);
   }
-  if (is_numeric(into_->type())) {
-    return numbers(count, [&](const JsonNumber& n) { return push_number(*into_, n, narrow_); });
+  if (type == DataType::Double) {
+    return decimals<double>(count);
   }
+  const bool numeric = is_numeric(type);
   do {
-    if (scanner_.peek() == '[') {
-      return reject("Encountered list at unexpected level: " + std::to_string(shape_->size()) + " expected < " +
-                    std::to_string(shape_->size()));
+    if (!numeric && scanner_.peek() == '[') {
+      return list_too_deep();
     }
-    if (!scalar()) {
+    if (!(numeric ? number([&](const JsonNumber& n) { return push_number(*into_, n, narrow_); }) : scalar())) {
       return false;
     }
     ++count;
@@ -210,28 +216,70 @@ bool DenseReader::elements(std::int64_t& count) {
   return !scanner_.failed();
 }
 
-template <class Push>
-bool DenseReader::numbers(std::int64_t& count, Push&& push) {
-  JsonNumber n;
+template <class T>
+bool DenseReader::decimals(std::int64_t& count) {
+  const auto push = [&](const JsonNumber& n) {
+    into_->push(static_cast<T>(n.value));
+    ++count;
+    return true;
+  };
   do {
-    const char c = scanner_.peek();
-    const char* start = scanner_.position();
-    if (!starts_number(c)) {
-      if (c == '[') {
-        return reject("Encountered list at unexpected level: " + std::to_string(shape_->size()) + " expected < " +
-                      std::to_string(shape_->size()));
-      }
-      return type_error(start);
-    }
-    if (!scanner_.number(n)) {
+    const auto room = into_->room<T>();
+    bool behind = false;
+    const std::size_t read = scanner_.plain_decimals(room.data(), room.size(), behind);
+    into_->took(read);
+    count += static_cast<std::int64_t>(read);
+    if (!behind && !number(push)) {
       return false;
     }
-    if (!push(n)) {
-      return type_error(start);
-    }
-    ++count;
   } while (scanner_.next_element());
   return !scanner_.failed();
+}
+
+/// The quick way through short innermost lists: reads the next ones for as long as they are like those before them and
+/// hold plain decimals. True: behind one of them, next_element() is due. False: before an element that value() reads.
+bool DenseReader::short_rows(std::size_t level, std::int64_t& count) {
+  constexpr std::int64_t kLongest = 16;  // a longer one has little to gain, and is read twice when it ends otherwise
+  constexpr int kMisses = 4;             // after which such lists are not expected any more
+  if (!rank_known_ || level + 1 != shape_->size() || shape_->back() > kLongest || misses_ == kMisses) {
+    return false;
+  }
+  switch (static_cast<int>(into_->type())) {
+    case static_cast<int>(DataType::Float): return short_rows<float>(count);
+    case static_cast<int>(DataType::Double): return short_rows<double>(count);
+    default: return false;
+  }
+}
+
+template <class T>
+bool DenseReader::short_rows(std::int64_t& count) {
+  const auto size = static_cast<std::size_t>(shape_->back());
+  while (true) {
+    const auto room = into_->room<T>();
+    if (room.size() < size || !scanner_.short_row(room.data(), size)) {
+      ++misses_;
+      return false;
+    }
+    misses_ = 0;
+    into_->took(size);
+    ++count;
+    if (scanner_.peek() != ',') {
+      return true;
+    }
+    scanner_.step();
+  }
+}
+
+/// One element of a list of numbers.
+template <class Push>
+bool DenseReader::number(Push&& push) {
+  const char c = scanner_.peek();
+  const char* start = scanner_.position();
+  if (!starts_number(c)) {
+    return c == '[' ? list_too_deep() : type_error(start);
+  }
+  JsonNumber n;
+  return scanner_.number(n) && (push(n) || type_error(start));
 }
 
 bool DenseReader::scalar() {

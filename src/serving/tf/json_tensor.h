@@ -31,8 +31,14 @@ class DenseReader {
   bool list(std::size_t level);
   bool leaf(std::size_t level);
   bool elements(std::int64_t& count);
+  template <class T>
+  bool decimals(std::int64_t& count);
+  bool short_rows(std::size_t level, std::int64_t& count);
+  template <class T>
+  bool short_rows(std::int64_t& count);
   template <class Push>
-  bool numbers(std::int64_t& count, Push&& push);
+  bool number(Push&& push);
+  bool list_too_deep();
   bool scalar();
   bool text();
   bool type_error(const char* start);
@@ -43,6 +49,7 @@ class DenseReader {
   TensorBuilder* into_ = nullptr;
   Shape* shape_ = nullptr;
   bool rank_known_ = false;
+  int misses_ = 0;  ///< lists in a row that short_rows() left
   std::string scratch_;
   Failure failure_;
 };

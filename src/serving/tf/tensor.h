@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -65,6 +66,15 @@ class TensorBuilder {
     }
     std::memcpy(data_ + count_++ * sizeof(T), &value, sizeof(T));
   }
+  /// Where further elements may be written, which took() then counts. Never empty.
+  template <class T>
+  [[nodiscard]] std::span<T> room() {
+    if (count_ == capacity_) {
+      grow();
+    }
+    return {reinterpret_cast<T*>(data_) + count_, capacity_ - count_};
+  }
+  void took(std::size_t count) noexcept { count_ += count; }
   void push_text(std::string_view text);
   /// Appends whole elements of plain data.
   void append(const void* data, std::size_t bytes);
