@@ -255,7 +255,7 @@ def figures(results):
         ways = results["serving"]["ways"]
         made.append(("above TF_SessionRun, client included, on cores that are awake (measured ", f"{ways['REST, 1']['p50'] - ways['TF_SessionRun, no server']['p50']:.0f} µs"))
         cost = results["serving"]["instructions"]
-        made.append(("written in at most 450 (measured ", f"{cost['read']:.0f} and {cost['write']:.0f}"))
+        made.append(("written in at most 350 (measured ", f"{cost['read']:.0f} and {cost['write']:.0f}"))
     return made
 
 
