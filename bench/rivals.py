@@ -12,7 +12,8 @@ neither building nor uploading; sdists come as wheels; uv has a cache mount that
 on all cores (that is its way) and has `--timestamp` and `--layers`. slipway's figures hold the base system, its configuration,
 byte code and the import check.
 
-Nothing is deleted before the end: a file system without a journal passes over inodes that were just freed, which the next tool would pay for.
+Nothing is deleted before the end, and bench/run.py gives a new file system to work on: one without a journal passes over inodes that were just
+freed, which whoever comes next would pay for.
 
 Steps: cold (nothing built, everything downloaded), one requirement changed, one script changed, nothing changed. CPU seconds are those of the
 tool, its daemons and everything they start, by a control group; memory is the most anonymous memory of all of them together; bytes are
@@ -36,7 +37,7 @@ import tomllib
 import urllib.parse
 import urllib.request
 
-from measure import Group
+from measure import Group, link
 
 HERE = pathlib.Path(__file__).resolve().parent
 EXAMPLE = HERE.parent / "examples/tf29"
@@ -176,7 +177,7 @@ class Slipway:
         for digest in {part.split('"')[1] for part in lock.split("sha256 = ")[1:]}:
             source = bench.downloads / "blobs/sha256" / digest
             if source.exists():
-                bench.link(source, blobs / digest)
+                link(source, blobs / digest)
 
     def prepare(self):
         pass
@@ -188,7 +189,7 @@ class Slipway:
         spec.write_text(spec.read_text().replace(f"{name}=={before}", f"{name}=={after}"))
         checked(self.bench.slipway, "lock", cwd=self.project, env=self.env)
         for _, _, path, digest in self.bench.wheels[-1:]:
-            self.bench.link(path, self.bench.work / "cold/blobs/sha256" / digest)
+            link(path, self.bench.work / "cold/blobs/sha256" / digest)
 
     def change_script(self):
         script = next((self.project / "scripts").iterdir())
@@ -315,13 +316,6 @@ class Bench:
         self.pins = [(wheel["name"], wheel["version"]) for wheel in lock["wheel"]]
         self.uv = next(tool["version"] for tool in lock["tool"] if tool["name"] == "uv")
         self.wheels = wheels_of(lock, self.downloads)
-
-    @staticmethod
-    def link(source, target):
-        try:
-            os.link(source, target)
-        except OSError:
-            shutil.copy2(source, target)
 
     def make_base(self):
         """The rivals' base image: Debian packages of examples/tf29, Python, pip and uv; and the wheel of the changed requirement."""

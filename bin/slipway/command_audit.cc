@@ -54,8 +54,10 @@ class Audit final : public Command {
       s.events().info("the store has no image `{}`: `slipway build` makes it, and audit looks at it then", image);
     }
 
-    const auto failed = std::ranges::count_if(still.findings, [](const Finding& f) { return !f.ok; }) +
-                        std::ranges::count_if(running, [](const Finding& f) { return !f.ok; });
+    const auto count = [&](auto&& is) {
+      return std::ranges::count_if(still.findings, is) + std::ranges::count_if(running, is);
+    };
+    const auto failed = count([](const Finding& f) { return !f.ok; });
     if (s.json()) {
       nlohmann::json record = {{"image", nullptr}, {"digest", nullptr}, {"ok", failed == 0}};
       if (subject) {
@@ -77,12 +79,18 @@ class Audit final : public Command {
       }
       print_findings(still.findings, s);
       s.say(format("Checked {}: {}, {}", name, counted(still.findings.size() + running.size(), "check"),
-                   failed == 0 ? "all passed" : format("{} failed", failed)));
+                   verdict(failed, count([](const Finding& f) { return f.ok && !f.exception.empty(); }))));
     }
     return failed == 0 ? 0 : 1;
   }
 
  private:
+  /// "all passed", "3 failed, 5 excepted".
+  static std::string verdict(std::ptrdiff_t failed, std::ptrdiff_t excepted) {
+    const std::string first = failed == 0 ? excepted == 0 ? "all passed" : "none failed" : format("{} failed", failed);
+    return excepted == 0 ? first : format("{}, {} excepted", first, excepted);
+  }
+
   /// Judges the workspace of this name when there is one that runs. @return its image; empty: there is no such
   /// workspace
   static std::string look_at_workspace(Session& s, const std::string& name, std::vector<Finding>& findings) {

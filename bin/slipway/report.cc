@@ -81,6 +81,9 @@ std::string render_json(const Error& error) {
 }
 
 int exit_status_of(const Error& error) noexcept {
+  if (error.exit_status()) {
+    return *error.exit_status();
+  }
   return error.kind() == ErrorKind::Usage || error.kind() == ErrorKind::Internal ? 2 : 1;
 }
 

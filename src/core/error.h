@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +51,13 @@ class Error : public std::exception {
   /// One action the reader can take; repeated hints are kept once.
   Error& add_hint(std::string hint);
 
+  /// What the program ends with because of it, where its kind does not say so: 127 for a command that is not there.
+  Error& set_exit_status(int status) {
+    exit_status_ = status;
+    return *this;
+  }
+
+  [[nodiscard]] std::optional<int> exit_status() const noexcept { return exit_status_; }
   [[nodiscard]] ErrorKind kind() const noexcept { return kind_; }
   /// Outermost first; never empty.
   [[nodiscard]] const std::vector<std::string>& chain() const noexcept { return chain_; }
@@ -63,6 +71,7 @@ class Error : public std::exception {
   ErrorKind kind_;
   std::vector<std::string> chain_;
   std::vector<std::string> hints_;
+  std::optional<int> exit_status_;
 };
 
 /// Runs body(); a slip::Error that leaves it gains the frame that describe() builds (only then).

@@ -239,7 +239,7 @@ std::optional<TextsRecipe> services_recipe(const spec::Spec& spec, std::int64_t 
     services.push_back(std::move(ssh));
   }
   const Json document = {{"control", "${SLIPWAY_CONTROL:-@slipway-init}"}, {"services", std::move(services)}};
-  recipe.files.push_back({"etc/slipway/services.json", 0644, document.dump(2) + "\n"});
+  recipe.files.push_back({std::string(kServicesPath).substr(1), 0644, document.dump(2) + "\n"});
   return recipe;
 }
 

@@ -15,6 +15,8 @@ namespace slip::image {
 /// Ports inside. The launch plan or an engine's `-p` decides where they are published.
 inline constexpr int kJupyterPort = 8888;
 inline constexpr int kSshPort = 2222;
+/// What slipway-init starts; an image without services has no such file.
+inline constexpr const char* kServicesPath = "/etc/slipway/services.json";
 
 /// The files of the spec's services; nullopt when it has none.
 std::optional<TextsRecipe> services_recipe(const spec::Spec& spec, std::int64_t epoch);

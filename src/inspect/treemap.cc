@@ -23,17 +23,18 @@ constexpr const char* kHead = R"html(<!doctype html>
   --debs: #2f5f8a; --wheels: #8a6420; --configure: #3f6b35; --system: #3f6b35; --files: #6d4680; --other: #4a525c; --cell: #f2f5f8; } }
 body { margin: 0; padding: 1rem 1.25rem 2rem; background: var(--paper); color: var(--ink); font: 15px/1.45 system-ui, sans-serif; }
 h1 { font-size: 1.25rem; margin: 0 0 .25rem; }
-p { margin: .25rem 0 .75rem; color: var(--dim); max-width: 70rem; }
+p { margin: .25rem 0 .75rem; color: var(--dim); max-width: 70rem; overflow-wrap: anywhere; }
 #bar { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; margin-bottom: .5rem; }
 #legend { display: flex; flex-wrap: wrap; gap: .25rem 1rem; color: var(--dim); }
 #legend i { display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; vertical-align: -1px; border-radius: 2px; }
 #map { position: relative; width: 100%; height: 66vh; min-height: 22rem; border: 1px solid var(--line); overflow: hidden; }
 .cell { position: absolute; box-sizing: border-box; border: 1px solid var(--gap); color: var(--cell); overflow: hidden; padding: 2px 5px;
-  font-size: 12px; line-height: 1.3; text-align: left; cursor: pointer; }
+  white-space: nowrap; text-overflow: ellipsis; font-size: 12px; line-height: 1.3; text-align: left; cursor: pointer; }
 .cell:hover, .cell:focus-visible { outline: 2px solid var(--ink); outline-offset: -2px; }
 .layer { position: absolute; box-sizing: border-box; border: 1px solid var(--line); overflow: hidden; font-size: 12px; color: var(--ink); }
-.layer > span { position: absolute; left: 5px; top: 1px; white-space: nowrap; font-weight: 600; }
-#said { min-height: 4.2rem; margin: .5rem 0 1rem; }
+.layer > span { position: absolute; left: 5px; top: 1px; max-width: calc(100% - 8px); overflow: hidden; white-space: nowrap;
+  text-overflow: ellipsis; font-weight: 600; }
+#said { min-height: 2.8rem; margin: .5rem 0 1rem; }
 #said b { color: var(--ink); }
 button, select { font: inherit; color: inherit; background: var(--paper); border: 1px solid var(--line); border-radius: 4px; padding: .1rem .5rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }

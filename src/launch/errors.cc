@@ -39,12 +39,15 @@ std::vector<std::string> programs_of(const LaunchPlan& plan) {
 Error command_error(const LaunchPlan& plan, const Record& record) {
   const std::string& name = plan.argv.front();
   if (record.err != ENOENT) {
-    return Error(ErrorKind::Denied, "run `{}`: it is no program (its mode does not allow execution)", printable(name));
+    return Error(ErrorKind::Denied, "run `{}`: it is no program (its mode does not allow execution)", printable(name))
+        .set_exit_status(kNotRunnable);
   }
   if (name.find('/') != std::string::npos) {
-    return Error(ErrorKind::NotFound, "run `{}`: there is no such file in the image", printable(name));
+    return Error(ErrorKind::NotFound, "run `{}`: there is no such file in the image", printable(name))
+        .set_exit_status(kNotThere);
   }
   Error error(ErrorKind::NotFound, "run `{}`: there is no such program in the image", printable(name));
+  error.set_exit_status(kNotThere);
   if (const auto near = nearest(name, programs_of(plan))) {
     error.add_hint(format("did you mean `{}`?", *near));
   }

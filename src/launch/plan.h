@@ -9,6 +9,10 @@
 
 namespace slip::launch {
 
+/// What whoever launches passes on when the command itself cannot be run, as shells do.
+inline constexpr int kNotRunnable = 126;
+inline constexpr int kNotThere = 127;
+
 /// Ids inside the namespace and on the host must never be mixed up.
 enum class InnerId : std::uint32_t {};
 enum class OuterId : std::uint32_t {};
@@ -44,11 +48,11 @@ enum class Filter : std::uint8_t {
 /// One way to start a process tree: a value, printable, performed by the native launcher or by an OCI runtime.
 /// Nothing in it is relative or depends on the environment of who performs it.
 struct LaunchPlan {
-  std::string name;             ///< for messages and cgroups: "tf29-dev"
-  std::filesystem::path root;   ///< merged root of the image: the one overlay lower
-  std::filesystem::path upper;  ///< overlay upper dir; empty: a tmpfs that is gone afterwards
-  std::filesystem::path work;   ///< overlay work dir beside upper; empty with an empty upper
-  bool writable_root = false;   ///< false: everything but home, /tmp, /run, mounts and `writable` is read-only
+  std::string name;                   ///< for messages and cgroups: "tf29-dev"
+  std::filesystem::path root;         ///< merged root of the image: the one overlay lower
+  std::filesystem::path upper;        ///< overlay upper dir; empty: a tmpfs that is gone afterwards
+  std::filesystem::path work;         ///< overlay work dir beside upper; empty with an empty upper
+  bool writable_root = false;         ///< false: everything but home, /tmp, /run, mounts and `writable` is read-only
   std::vector<std::string> writable;  ///< folders of the image that can be written to, on the writable layer
   std::vector<std::string> argv;
   std::map<std::string, std::string> env;  ///< the whole environment inside

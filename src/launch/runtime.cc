@@ -205,6 +205,7 @@ Error runtime_error(const LaunchPlan& plan, const Runtime& runtime, const std::s
   if (missing ||
       (said.find("exec") != std::string::npos && said.find("o such file or directory") != std::string::npos)) {
     Error error(ErrorKind::NotFound, "run `{}`: there is no such program in the image", printable(plan.argv.front()));
+    error.set_exit_status(kNotThere);
     return error.add_cause(printable(said));
   }
   Error error(ErrorKind::Unavailable, "have {} make the container", name);

@@ -175,6 +175,12 @@ class Build(support.Case):
         self.assertEqual(self.slipway("run", "--", "sh", "-c", "echo $GREETING; echo '{\"a\":1}' | jq .a", cwd=project).out, "hello there\n1\n")
         self.assertEqual(self.slipway("run", "--", "sh", "-c", "exit 7", cwd=project, status=7).out, "")
         self.assertEqual(self.slipway("run", "--", "sh", "-c", "kill -TERM $$", cwd=project, status=143).out, "")
+        missing = self.slipway("run", "--", "pyton", cwd=project, status=127).err
+        self.assertIn("error: run `pyton`: there is no such program in the image", missing)
+        self.slipway("run", "--", "/etc/passwd", cwd=project, status=126)
+        refused = self.slipway("up", cwd=project, status=1).err
+        self.assertIn("error: image `small:latest` has no service that a workspace could keep up", refused)
+        self.assertIn("services: {ssh: {}}", refused)
         self.assertEqual(self.slipway("run", "--", "pip", "check", cwd=project).out, "No broken requirements found.\n")
         self.assertEqual(self.slipway("run", "--", "dpkg", "--audit", cwd=project).out, "")
 
