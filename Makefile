@@ -11,7 +11,7 @@ DESTDIR ?=
 BUILD ?= build/release
 JOBS ?= $(shell nproc)
 
-.PHONY: all build demo test install deb docs bench clean format check-format tidy check deps-build deps-test deps-check deps-bench
+.PHONY: all configure build demo test install deb docs bench clean format check-format tidy check deps-build deps-test deps-check deps-bench
 
 all: build
 
@@ -27,12 +27,16 @@ deps-check:
 $(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json
 	cmake --preset release -B $(BUILD) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 
-build: deps-build
+configure: deps-build
 	@mkdir -p $(dir $(BUILD))
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+
+build: configure
 	cmake --build $(BUILD) -j $(JOBS)
 
-demo: build
+# Without the tests, which are half of what there is to compile.
+demo: configure
+	cmake --build $(BUILD) -j $(JOBS) --target slipway slipway-init slipway-serve
 	@tools/demo $(BUILD)
 
 test: deps-test
