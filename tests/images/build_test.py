@@ -176,7 +176,7 @@ class Build(support.Case):
         self.assertEqual(self.slipway("run", "--", "sh", "-c", "exit 7", cwd=project, status=7).out, "")
         self.assertEqual(self.slipway("run", "--", "sh", "-c", "kill -TERM $$", cwd=project, status=143).out, "")
         missing = self.slipway("run", "--", "pyton", cwd=project, status=127).err
-        self.assertIn("error: run `pyton`: there is no such program in the image", missing)
+        self.assertIn("run `pyton`: there is no such program in the image", missing)
         self.slipway("run", "--", "/etc/passwd", cwd=project, status=126)
         refused = self.slipway("up", cwd=project, status=1).err
         self.assertIn("error: image `small:latest` has no service that a workspace could keep up", refused)

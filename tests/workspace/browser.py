@@ -56,10 +56,16 @@ class Browser:
     def find(self, selector):
         return self.call("POST", "/element", {"using": "css selector", "value": selector})[ELEMENT]
 
+    def shown(self, selector):
+        """Waits until the page's scripts have made it visible: they run after the page counts as loaded."""
+        self.wait(f"const e = document.querySelector('{selector}'); return e !== null && e.getClientRects().length > 0")
+
     def type(self, selector, text):
+        self.shown(selector)
         self.call("POST", f"/element/{self.find(selector)}/value", {"text": text})
 
     def click(self, selector):
+        self.shown(selector)
         self.call("POST", f"/element/{self.find(selector)}/click")
 
     def wait(self, script, seconds=60):

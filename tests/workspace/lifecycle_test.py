@@ -88,7 +88,7 @@ class Lifecycle(workspace.Case):
         seen = self.slipway("exec", "--", "ps", "-eo", "comm=", cwd=self.folder).out.split()
         self.assertIn("sshd", seen)
         self.assertIn("slipway-init", seen)
-        self.assertEqual(self.slipway("exec", "--", "no-such-thing", cwd=self.folder, status=1).out, "")
+        self.assertEqual(self.slipway("exec", "--", "no-such-thing", cwd=self.folder, status=127).out, "")
 
     def test_mounts(self):
         self.up()
