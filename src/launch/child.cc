@@ -142,13 +142,18 @@ std::string cgroup_name(const std::string& name) {
   return format("{}-{}-{}", safe, ::getpid(), ++count);
 }
 
-os::Cgroup make_cgroup(const LaunchPlan& plan) {
+os::Cgroup make_cgroup(const LaunchPlan& plan, const ChildOptions& options) {
   const os::CgroupLimits limits{plan.limits.memory_bytes, plan.limits.cpus, plan.limits.pids};
   if (!limits.memory_bytes && !limits.cpus && !limits.pids) {
     return os::Cgroup({}, "", "", {});
   }
-  return os::Cgroup(os::find_cgroups(os::read_file("/proc/self/mountinfo")), os::read_file("/proc/self/cgroup"),
-                    cgroup_name(plan.name), limits);
+  const os::CgroupMounts mounts = os::find_cgroups(os::read_file("/proc/self/mountinfo"));
+  const std::string self = os::read_file("/proc/self/cgroup");
+  const std::string name = cgroup_name(plan.name);
+  if (options.before_groups) {
+    options.before_groups(os::group_folders(mounts, self, name, limits));
+  }
+  return os::Cgroup(mounts, self, name, limits);
 }
 
 /// A process limit without a cgroup: the count of RLIMIT_NPROC is per user namespace, so it counts only what runs
@@ -249,7 +254,7 @@ RunningChild RunningChild::start(const LaunchPlan& plan, const ChildOptions& opt
   }
   Prepared prepared = prepare(plan, options);
   Setup& setup = prepared.setup;
-  os::Cgroup cgroup = make_cgroup(plan);
+  os::Cgroup cgroup = make_cgroup(plan, options);
   limit_without_cgroup(plan, cgroup, setup, prepared.unmet);
   Wires wires(setup);
   std::uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
@@ -269,7 +274,7 @@ RunningChild RunningChild::start(const LaunchPlan& plan, const ChildOptions& opt
 RunningChild RunningChild::start_by_runtime(const LaunchPlan& plan, const ChildOptions& options) {
   const bool own_limits = options.runtime->kind == RuntimeKind::Crun;
   Prepared prepared = prepare(plan, options);
-  os::Cgroup cgroup = own_limits ? make_cgroup(plan) : os::Cgroup({}, "", "", {});
+  os::Cgroup cgroup = own_limits ? make_cgroup(plan, options) : os::Cgroup({}, "", "", {});
   limit_without_cgroup(plan, cgroup, prepared.setup, prepared.unmet);
   const std::string group = "slipway-" + cgroup_name(plan.name);
   RuntimeSetup setup = prepare_runtime(plan, options, prepared, group);

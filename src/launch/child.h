@@ -2,6 +2,7 @@
 
 #include <linux/filter.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,6 +32,8 @@ struct ChildOptions {
   bool terminal = false;
   /// Has an OCI runtime perform the plan; argv is then pid 1 whatever the plan's `direct` says, and leads a session.
   std::optional<Runtime> runtime;
+  /// Told the folders of our control groups before they are made: a process that is killed leaves them behind.
+  std::function<void(const std::vector<std::string>&)> before_groups;
 };
 
 /// A started process tree. Destroying it kills everything inside.

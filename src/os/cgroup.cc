@@ -62,7 +62,35 @@ std::filesystem::path below(const std::filesystem::path& mount, const std::strin
   return (mount / std::filesystem::path(group).relative_path()).lexically_normal();
 }
 
+/// Where our group of this controller lies; empty: this host has no such controller.
+std::filesystem::path folder_for(const CgroupMounts& mounts, std::string_view self, std::string_view name,
+                                 const std::string& controller) {
+  const std::string leaf = format("slipway-{}", name);
+  if (const auto at_v1 = mounts.v1.find(controller); at_v1 != mounts.v1.end()) {
+    return below(at_v1->second, own_group(self, controller)) / leaf;
+  }
+  if (!mounts.unified_controllers.contains(controller)) {
+    return {};
+  }
+  // v2 forbids processes beside child groups, so ours goes beside our own group (or below the top, which is exempt).
+  return below(mounts.unified, std::filesystem::path(own_group(self, "")).parent_path().string()) / leaf;
+}
+
 }  // namespace
+
+std::vector<std::string> group_folders(const CgroupMounts& mounts, std::string_view self, std::string_view name,
+                                       const CgroupLimits& limits) {
+  std::set<std::string> folders;
+  for (const auto& [controller, wanted] :
+       {std::pair{"memory", limits.memory_bytes.has_value()}, std::pair{"cpu", limits.cpus.has_value()},
+        std::pair{"pids", limits.pids.has_value()}}) {
+    const std::filesystem::path folder = wanted ? folder_for(mounts, self, name, controller) : "";
+    if (!folder.empty()) {
+      folders.insert(folder.string());
+    }
+  }
+  return {folders.begin(), folders.end()};
+}
 
 std::string CgroupMounts::layout() const {
   const bool useful = std::any_of(unified_controllers.begin(), unified_controllers.end(),
@@ -125,22 +153,16 @@ void Cgroup::apply(const CgroupMounts& mounts, std::string_view self, std::strin
   const auto refuse = [&](const std::string& why) {
     unmet_.push_back(format("the {} limit is not enforced: {}", controller, why));
   };
-  const auto at_v1 = mounts.v1.find(controller);
-  const bool unified = at_v1 == mounts.v1.end() && mounts.unified_controllers.contains(controller);
-  if (at_v1 == mounts.v1.end() && !unified) {
+  const std::filesystem::path folder = folder_for(mounts, self, name, controller);
+  if (folder.empty()) {
     refuse(format("this host has no cgroup controller `{}`", controller));
     return;
   }
-  std::filesystem::path parent;
+  const std::filesystem::path parent = folder.parent_path();
+  const bool unified = !mounts.v1.contains(controller);
   if (unified) {
-    // v2 forbids processes beside child groups, so ours goes beside our own group (or below the top, which is exempt).
-    const std::string own = own_group(self, "");
-    parent = below(mounts.unified, std::filesystem::path(own).parent_path().string());
     (void)write_setting(parent / "cgroup.subtree_control", "+" + controller);
-  } else {
-    parent = below(at_v1->second, own_group(self, controller));
   }
-  const std::filesystem::path folder = parent / format("slipway-{}", name);
   const SysRet made = call(::mkdir, folder.c_str(), mode_t{0755});
   if (!made && made.err != EEXIST) {
     refuse(made.err == EACCES || made.err == EPERM || made.err == EROFS
@@ -172,13 +194,17 @@ void Cgroup::add(pid_t pid) const {
   }
 }
 
+void remove_group(const std::filesystem::path& folder) {
+  // A parent sees its child end a moment before the kernel lets go of the group.
+  for (int i = 0; i < 200 && ::rmdir(folder.c_str()) != 0 && errno == EBUSY; ++i) {
+    const timespec pause{0, 1000000};
+    ::nanosleep(&pause, nullptr);
+  }
+}
+
 Cgroup::~Cgroup() {
   for (const std::filesystem::path& folder : folders_) {
-    // The last process may still be on its way out: its parent has seen it end a moment before the kernel lets go.
-    for (int i = 0; i < 200 && ::rmdir(folder.c_str()) != 0 && errno == EBUSY; ++i) {
-      const timespec pause{0, 1000000};
-      ::nanosleep(&pause, nullptr);
-    }
+    remove_group(folder);
   }
 }
 

@@ -40,6 +40,14 @@ void join_cgroups(pid_t pid, pid_t target);
 /// @param groups     text of the process's /proc/PID/cgroup
 std::vector<std::string> groups_named(std::string_view mountinfo, std::string_view groups, std::string_view name);
 
+/// Folders of the groups that a Cgroup of this name and these limits makes, where it may: for whoever remembers them
+/// first, since a process that is killed leaves its groups.
+std::vector<std::string> group_folders(const CgroupMounts& mounts, std::string_view self, std::string_view name,
+                                       const CgroupLimits& limits);
+
+/// Removes an empty group. Its last process may still be on its way out: waits for that a little.
+void remove_group(const std::filesystem::path& folder);
+
 /// One group of our own per controller that is needed; gone with the object, when nothing runs in it any more.
 class Cgroup {
  public:

@@ -131,6 +131,10 @@ TEST_F(Groups, AddsAGroupBesideOurOwnInV2) {
   const Cgroup group(mounts, "0::/user.slice/app.slice/x.scope\n", "n", {.memory_bytes = 1, .cpus = {}, .pids = {}});
   ASSERT_EQ(group.folders().size(), 1U);
   EXPECT_EQ(group.folders().front(), dir_.path() / "user.slice/app.slice/slipway-n");
+  EXPECT_EQ(
+      group_folders(mounts, "0::/user.slice/app.slice/x.scope\n", "n", {.memory_bytes = 1, .cpus = 1, .pids = {}}),
+      std::vector<std::string>{group.folders().front().string()})
+      << "where each would lie, known before it is made; this host has no controller of processor time";
   EXPECT_EQ(group.unmet().size(), 1U);
 }
 

@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "image/services.h"
 #include "launch/forward.h"
+#include "os/cgroup.h"
 #include "workspace/journal.h"
 #include "workspace/spawn.h"
 #include "workspace/ssh_config.h"
@@ -44,7 +45,7 @@ bool wait_until(std::chrono::steady_clock::duration patience, const std::functio
 void sweep(const Folder& folder) {
   const auto status = load_status(folder);
   for (const std::string& group : status ? status->cgroups : std::vector<std::string>{}) {
-    ::rmdir(group.c_str());
+    os::remove_group(group);
   }
 }
 

@@ -89,6 +89,10 @@ class Monitor {
     options.id = input_.id;
     options.runtime = launch::find_runtime(record_.runtime);
     options.stdio = {-1, records_end_.get(), records_end_.get()};
+    options.before_groups = [&](const std::vector<std::string>& groups) {
+      status_.cgroups = groups;  // if we are killed before all is said, whoever comes next still finds them
+      save_status(folder_, status_);
+    };
     launch::RunningChild child = launch::RunningChild::start(plan, options);
     records_end_.reset();
     Companions companions(child.pid(), input_.id);
