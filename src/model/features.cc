@@ -101,19 +101,14 @@ std::string text_of(const Feature& feature) {
          (feature.any_number ? std::string(", any number") : serving::to_string(feature.shape));
 }
 
-bool ExampleGraph::read_attribute(std::string_view entry, Node& node, std::vector<std::string>& texts) {
-  WireReader r(entry);
-  std::string_view key;
-  std::string_view value;
-  while (r.next()) {
-    if (r.is(1, Type::Bytes)) {
-      key = r.bytes();
-    } else if (r.is(2, Type::Bytes)) {
-      value = r.bytes();
-    }
+bool ExampleGraph::read_attribute(std::string_view bytes, Node& node, std::vector<std::string>& texts) {
+  const auto entry = serving::WireEntry::read(bytes);
+  if (!entry) {
+    return false;
   }
-  WireReader v(value);
-  bool ok = r.ok();
+  const std::string_view key = entry->key;
+  WireReader v(entry->value);
+  bool ok = true;
   while (ok && v.next()) {
     std::vector<DataType> types;
     std::vector<serving::Shape> shapes;

@@ -52,7 +52,7 @@ class ExampleGraph {
     std::map<std::string, std::vector<std::pair<std::size_t, std::size_t>>> readers;  ///< node and which of its inputs
     std::map<std::string, std::vector<std::string>> texts;                            ///< constants
   };
-  static bool read_attribute(std::string_view entry, Node& node, std::vector<std::string>& texts);
+  static bool read_attribute(std::string_view bytes, Node& node, std::vector<std::string>& texts);
   static std::optional<std::vector<Feature>> features_of(const Scope& scope, const Node& node);
 
   std::map<std::string, Scope> scopes_;

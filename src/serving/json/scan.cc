@@ -336,34 +336,8 @@ bool JsonScanner::skip_value() {
   std::string_view text;
   JsonNumber ignored;
   switch (peek()) {
-    case '{':
-      if (!open()) {
-        return false;
-      }
-      if (peek() == '}') {
-        close();
-        return true;
-      }
-      do {
-        if (!key(scratch) || !skip_value()) {
-          return false;
-        }
-      } while (next_member());
-      return !failed();
-    case '[':
-      if (!open()) {
-        return false;
-      }
-      if (peek() == ']') {
-        close();
-        return true;
-      }
-      do {
-        if (!skip_value()) {
-          return false;
-        }
-      } while (next_element());
-      return !failed();
+    case '{': return members(scratch, [this] { return skip_value(); });
+    case '[': return elements([this] { return skip_value(); });
     case '"': return string(text, scratch);
     case 't':
     case 'f':

@@ -73,6 +73,17 @@ class JsonScanner {
   bool next_member() noexcept { return next('}', "Missing a comma or } after an object member."); }
   /// A member's name and the colon behind it.
   bool key(std::string& name);
+  /// Walks the object that peek() saw: for each member reads its name into `name` and calls `member()`, which reads the
+  /// value. False at the first malformed byte and when `member` says false.
+  template <class Member>
+  bool members(std::string& name, Member&& member) {
+    return walk('}', [&] { return key(name) && member(); }, &JsonScanner::next_member);
+  }
+  /// As members() for the array that peek() saw.
+  template <class Element>
+  bool elements(Element&& element) {
+    return walk(']', element, &JsonScanner::next_element);
+  }
 
   /// A string; the view points into the text, or into `scratch` when it holds escapes.
   bool string(std::string_view& value, std::string& scratch);
@@ -140,6 +151,22 @@ class JsonScanner {
   /// As Python writes lists.
   [[nodiscard]] const char* skip_one_blank(const char* p) const noexcept {
     return p + (p != end_ && *p == ' ' ? 1 : 0);
+  }
+  template <class One>
+  bool walk(char closing, One&& one, bool (JsonScanner::*next_one)()) {
+    if (!open()) {
+      return false;
+    }
+    if (peek() == closing) {
+      close();
+      return true;
+    }
+    do {
+      if (!one()) {
+        return false;
+      }
+    } while ((this->*next_one)());
+    return !failed();
   }
   bool next(char closing, const char* missing) noexcept {
     const char c = peek();

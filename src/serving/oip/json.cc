@@ -64,19 +64,7 @@ bool OipReader::members(Fn&& member) {
   if (scanner_.peek() != '{') {
     return reject("failed to parse the request: expected an object");
   }
-  if (!scanner_.open()) {
-    return false;
-  }
-  if (scanner_.peek() == '}') {
-    scanner_.close();
-    return true;
-  }
-  do {
-    if (!scanner_.key(key_) || !member()) {
-      return false;
-    }
-  } while (scanner_.next_member());
-  return !scanner_.failed();
+  return scanner_.members(key_, member);
 }
 
 template <class Fn>
@@ -84,19 +72,7 @@ bool OipReader::elements(const char* what, Fn&& element) {
   if (scanner_.peek() != '[') {
     return reject(std::string("failed to parse the request: '") + what + "' must be a list");
   }
-  if (!scanner_.open()) {
-    return false;
-  }
-  if (scanner_.peek() == ']') {
-    scanner_.close();
-    return true;
-  }
-  do {
-    if (!element()) {
-      return false;
-    }
-  } while (scanner_.next_element());
-  return !scanner_.failed();
+  return scanner_.elements(element);
 }
 
 Result<OipRequest> OipReader::read() {

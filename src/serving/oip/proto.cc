@@ -161,18 +161,13 @@ Result<void> read_contents(const TfApi& api, WireInput& wire) {
 }
 
 /// One entry of the map of parameters: InferParameter{bool=1, int64=2, string=3}.
-bool read_parameter(std::string_view entry, OipRequest& request) {
-  std::string_view key;
-  std::string_view value;
-  WireReader r(entry);
-  while (r.next()) {
-    if (r.is(1, Type::Bytes)) {
-      key = r.bytes();
-    } else if (r.is(2, Type::Bytes)) {
-      value = r.bytes();
-    }
+bool read_parameter(std::string_view bytes, OipRequest& request) {
+  const auto entry = WireEntry::read(bytes);
+  if (!entry) {
+    return false;
   }
-  WireReader parameter(value);
+  const std::string_view key = entry->key;
+  WireReader parameter(entry->value);
   while (parameter.next()) {
     if (key == "signature_name" && parameter.is(3, Type::Bytes)) {
       request.signature = parameter.bytes();
@@ -180,7 +175,7 @@ bool read_parameter(std::string_view entry, OipRequest& request) {
       request.timeout_us = parameter.signed_number();
     }
   }
-  return r.ok() && parameter.ok();
+  return parameter.ok();
 }
 
 Result<std::string> first_text(std::string_view bytes) {

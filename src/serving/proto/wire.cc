@@ -63,4 +63,17 @@ bool WireReader::next() noexcept {
   return true;
 }
 
+std::optional<WireEntry> WireEntry::read(std::string_view bytes) noexcept {
+  WireReader r(bytes);
+  WireEntry entry;
+  while (r.next()) {
+    if (r.is(1, WireReader::Type::Bytes)) {
+      entry.key = r.bytes();
+    } else if (r.is(2, WireReader::Type::Bytes)) {
+      entry.value = r.bytes();
+    }
+  }
+  return r.ok() ? std::optional(entry) : std::nullopt;
+}
+
 }  // namespace slip::serving

@@ -51,6 +51,13 @@ class WireReader {
   std::string_view bytes_;
 };
 
+/// One entry of a map<string, Message>; both views point into the bytes read. @return nullopt: malformed
+struct WireEntry {
+  std::string_view key;
+  std::string_view value;
+  static std::optional<WireEntry> read(std::string_view bytes) noexcept;
+};
+
 /// Appends fields of one message to a string.
 class WireWriter {
  public:

@@ -7,22 +7,6 @@ namespace {
 
 using Type = WireReader::Type;
 
-/// Calls fn(key, value) for one entry of a map<string, Message>.
-template <class Fn>
-bool read_entry(std::string_view entry, Fn&& fn) {
-  WireReader r(entry);
-  std::string_view key;
-  std::string_view value;
-  while (r.next()) {
-    if (r.is(1, Type::Bytes)) {
-      key = r.bytes();
-    } else if (r.is(2, Type::Bytes)) {
-      value = r.bytes();
-    }
-  }
-  return r.ok() && fn(std::string(key), value);
-}
-
 bool read_shape(std::string_view bytes, TensorInfo& info) {
   WireReader r(bytes);
   while (r.next()) {
@@ -64,8 +48,8 @@ bool read_signature(std::string_view bytes, Signature& signature) {
   while (r.next()) {
     if (r.is(1, Type::Bytes) || r.is(2, Type::Bytes)) {
       auto& side = r.field() == 1 ? signature.inputs : signature.outputs;
-      if (!read_entry(r.bytes(),
-                      [&](std::string name, std::string_view info) { return read_tensor_info(info, side[name]); })) {
+      const auto entry = WireEntry::read(r.bytes());
+      if (!entry || !read_tensor_info(entry->value, side[std::string(entry->key)])) {
         return false;
       }
     } else if (r.is(3, Type::Bytes)) {
@@ -100,9 +84,8 @@ Result<Signatures> read_signatures(std::string_view meta_graph_def) {
   bool ok = true;
   while (ok && r.next()) {
     if (r.is(5, Type::Bytes)) {
-      ok = read_entry(r.bytes(), [&](std::string name, std::string_view signature) {
-        return read_signature(signature, signatures[name]);
-      });
+      const auto entry = WireEntry::read(r.bytes());
+      ok = entry && read_signature(entry->value, signatures[std::string(entry->key)]);
     }
   }
   if (!ok || !r.ok()) {

@@ -97,19 +97,7 @@ bool ExamplesReader::document() {
     return reject(document_text() + "Is not object");
   }
   std::string key;
-  if (!scanner_.open()) {
-    return false;
-  }
-  if (scanner_.peek() == '}') {
-    scanner_.close();
-  } else {
-    do {
-      if (!scanner_.key(key) || !member(key)) {
-        return false;
-      }
-    } while (scanner_.next_member());
-  }
-  if (scanner_.failed() || !scanner_.at_end()) {
+  if (!scanner_.members(key, [&] { return member(key); }) || !scanner_.at_end()) {
     return false;
   }
   return have_examples_ ||
@@ -174,48 +162,30 @@ bool ExamplesReader::example(std::string& wire) {
   if (scanner_.peek() != '{') {
     return reject(std::string("Example must be JSON object but got JSON ") + json_type(scanner_.peek()));
   }
-  if (!scanner_.open()) {
-    return false;
-  }
   WireWriter features;
   std::string name;
-  if (scanner_.peek() == '}') {
-    scanner_.close();
-  } else {
-    do {
-      Feature values;
-      if (!scanner_.key(name) || !feature(name, values)) {
-        return false;
-      }
-      WireWriter entry;
-      entry.bytes(1, name);
-      entry.message(2, values.wire());
-      features.message(1, entry);
-    } while (scanner_.next_member());
-  }
+  const bool read = scanner_.members(name, [&] {
+    Feature values;
+    if (!feature(name, values)) {
+      return false;
+    }
+    WireWriter entry;
+    entry.bytes(1, name);
+    entry.message(2, values.wire());
+    features.message(1, entry);
+    return true;
+  });
   WireWriter whole;
   whole.message(1, features);
   wire = whole.take();
-  return !scanner_.failed();
+  return read;
 }
 
 bool ExamplesReader::feature(const std::string& name, Feature& feature) {
   if (scanner_.peek() != '[') {
     return value(name, feature);
   }
-  if (!scanner_.open()) {
-    return false;
-  }
-  if (scanner_.peek() == ']') {
-    scanner_.close();
-    return true;
-  }
-  do {
-    if (!value(name, feature)) {
-      return false;
-    }
-  } while (scanner_.next_element());
-  return !scanner_.failed();
+  return scanner_.elements([&] { return value(name, feature); });
 }
 
 bool ExamplesReader::value(const std::string& name, Feature& feature) {

@@ -28,6 +28,7 @@ class PredictReader {
   bool instances();
   bool instance(std::size_t index, bool objects);
   bool named_instance(std::size_t index);
+  bool instance_member(std::size_t index, std::size_t& seen);
   bool add_item(std::size_t input, std::size_t index);
   bool inputs();
   bool inputs_object();
@@ -219,43 +220,30 @@ bool PredictReader::named_instance(std::size_t index) {
   for (Input& input : inputs_) {
     input.seen = false;
   }
-  if (!scanner_.open()) {
-    return false;
-  }
   std::size_t seen = 0;
-  if (scanner_.peek() == '}') {
-    scanner_.close();
-  } else {
-    do {
-      if (!scanner_.key(key_)) {
-        return false;
-      }
-      const int port = Method::find(call_.method->inputs, key_);
-      if (port < 0) {
-        return reject("Failed to process element: " + std::to_string(index) + " key: " + key_ +
-                      " of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not have named input: " + key_);
-      }
-      const auto input = static_cast<std::size_t>(port);
-      if (inputs_[input].seen) {
-        if (!scanner_.skip_value()) {
-          return false;
-        }
-        continue;
-      }
-      inputs_[input].seen = true;
-      ++seen;
-      if (!add_item(input, index)) {
-        return reject("Failed to process element: " + std::to_string(index) + " key: " +
-                      call_.method->inputs[input].name + " of 'instances' list. Error: " + to_string(failure_));
-      }
-    } while (scanner_.next_member());
-    if (scanner_.failed()) {
-      return false;
-    }
+  if (!scanner_.members(key_, [&] { return instance_member(index, seen); })) {
+    return false;
   }
   return seen == inputs_.size() || reject("Failed to process element: " + std::to_string(index) +
                                           " of 'instances' list. JSON object: " + excerpt(scanner_.since(start)) +
                                           " keys must be equal to: " + input_names(","));
+}
+
+bool PredictReader::instance_member(std::size_t index, std::size_t& seen) {
+  const int port = Method::find(call_.method->inputs, key_);
+  if (port < 0) {
+    return reject("Failed to process element: " + std::to_string(index) + " key: " + key_ +
+                  " of 'instances' list. Error: INVALID_ARGUMENT: JSON object: does not have named input: " + key_);
+  }
+  const auto input = static_cast<std::size_t>(port);
+  if (inputs_[input].seen) {
+    return scanner_.skip_value();
+  }
+  inputs_[input].seen = true;
+  ++seen;
+  return add_item(input, index) ||
+         reject("Failed to process element: " + std::to_string(index) + " key: " + call_.method->inputs[input].name +
+                " of 'instances' list. Error: " + to_string(failure_));
 }
 
 std::string PredictReader::input_names(std::string_view between) const {
@@ -315,25 +303,13 @@ bool PredictReader::whole_input(std::size_t input) {
 }
 
 bool PredictReader::inputs_object() {
-  if (!scanner_.open()) {
+  const bool read = scanner_.members(key_, [&] {
+    const int port = Method::find(call_.method->inputs, key_);
+    const bool wanted = port >= 0 && !inputs_[static_cast<std::size_t>(port)].seen;
+    return wanted ? whole_input(static_cast<std::size_t>(port)) : scanner_.skip_value();
+  });
+  if (!read) {
     return false;
-  }
-  if (scanner_.peek() == '}') {
-    scanner_.close();
-  } else {
-    do {
-      if (!scanner_.key(key_)) {
-        return false;
-      }
-      const int port = Method::find(call_.method->inputs, key_);
-      const bool wanted = port >= 0 && !inputs_[static_cast<std::size_t>(port)].seen;
-      if (!(wanted ? whole_input(static_cast<std::size_t>(port)) : scanner_.skip_value())) {
-        return false;
-      }
-    } while (scanner_.next_member());
-    if (scanner_.failed()) {
-      return false;
-    }
   }
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     if (!inputs_[i].seen) {

@@ -120,20 +120,11 @@ Result<PredictMessage> read_predict_message(std::string_view bytes) {
       }
       out.model = std::move(*model);
     } else if (r.is(2, Type::Bytes)) {
-      WireReader entry(r.bytes());
-      std::string alias;
-      std::string_view tensor;
-      while (entry.next()) {
-        if (entry.is(1, Type::Bytes)) {
-          alias = entry.bytes();
-        } else if (entry.is(2, Type::Bytes)) {
-          tensor = entry.bytes();
-        }
-      }
-      if (!entry.ok()) {
+      const auto input = WireEntry::read(r.bytes());
+      if (!input) {
         return malformed("PredictRequest");
       }
-      out.inputs.emplace_back(std::move(alias), tensor);
+      out.inputs.emplace_back(input->key, input->value);
     } else if (r.is(3, Type::Bytes)) {
       out.output_filter.emplace_back(r.bytes());
     }
