@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import socket
 import tempfile
 import pathlib
@@ -123,6 +124,26 @@ def test_hostile_requests():
             raw.sendall(b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
             assert raw.recv(100).startswith(b"HTTP/1.1 400 ")
         assert s.rest("/healthz")[0] == 200
+
+
+def test_a_quick_client_is_awaited_and_a_slow_one_lets_the_server_sleep():
+    """With a long --rest_api_busy_poll_micros two clients in turn, one that closes, and threads that sleep in the end."""
+    def asleep(s):
+        return all(pathlib.Path(f"/proc/{s.process.pid}/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+                   for thread in os.listdir(f"/proc/{s.process.pid}/task"))
+
+    for flags in (["--rest_api_busy_poll_micros=10000"], ["--rest_api_busy_poll_micros=10000", "--rest_api_num_threads=1"], ["--rest_api_busy_poll_micros=0"]):
+        with with_config(*flags) as s:
+            clients = [s.connect(), s.connect()]
+            for i in range(200):
+                connection = clients[i % 2 if i > 100 else 0]
+                connection.request("POST", "/v1/models/half:predict", f'{{"instances":[{i}.0]}}')
+                assert json.loads(connection.getresponse().read())["predictions"] == [i / 2 + 2]
+            clients[0].close()
+            server.eventually(lambda: asleep(s))
+            clients[1].request("GET", "/healthz")
+            assert clients[1].getresponse().read() == b"ok\n"
+            clients[1].close()
 
 
 def test_cors_and_monitoring_path():

@@ -174,7 +174,8 @@ void App::Parts::open_ports() {
     const std::int64_t wanted = options.any_ports ? 0 : options.rest_api_port;
     const auto port = rest_server.listen_tcp(options.address, static_cast<std::uint16_t>(wanted),
                                              http1_port(http, handler, credentials.rest()));
-    rest_server.start(thread_count(options.rest_api_num_threads));
+    rest_server.start(thread_count(options.rest_api_num_threads),
+                      std::chrono::microseconds(options.rest_api_busy_poll_micros));
     log.info("listening", {{"protocol", "REST"},
                            {"address", options.address},
                            {"port", std::int64_t{port}},

@@ -48,6 +48,8 @@ const std::vector<Flag>& flags() {
       {"grpc_max_threads", &Options::grpc_max_threads, "threads for gRPC; 0: four per core"},
       {"rest_api_port", &Options::rest_api_port, "REST port; 0: none"},
       {"rest_api_num_threads", &Options::rest_api_num_threads, "threads for REST; 0: four per core"},
+      {"rest_api_busy_poll_micros", &Options::rest_api_busy_poll_micros,
+       "stay awake this long for the next request of a client whose last one came as soon; 0: never"},
       {"rest_api_timeout_in_ms", &Options::rest_api_timeout_in_ms, "time a REST request may take"},
       {"rest_api_enable_cors_support", &Options::rest_api_enable_cors_support, "answer browsers of other origins"},
       {"rest_api_kserve_v1", &Options::rest_api_kserve_v1,
@@ -191,6 +193,9 @@ void check(const Options& options) {
     if (port > 65535) {
       bad_value("port", std::to_string(port), "a port up to 65535");
     }
+  }
+  if (options.rest_api_busy_poll_micros > 10'000) {
+    bad_value("rest_api_busy_poll_micros", std::to_string(options.rest_api_busy_poll_micros), "at most 10000");
   }
   if (options.log_format != "json" && options.log_format != "text") {
     bad_value("log_format", options.log_format, "json or text");

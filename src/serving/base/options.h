@@ -15,6 +15,7 @@ struct Options {
   std::int64_t grpc_max_threads = 0;  ///< 0: four per core
   std::int64_t rest_api_port = 0;     ///< 0: no REST
   std::int64_t rest_api_num_threads = 0;
+  std::int64_t rest_api_busy_poll_micros = 50;
   std::int64_t rest_api_timeout_in_ms = 30'000;
   bool rest_api_enable_cors_support = false;
   bool rest_api_kserve_v1 = false;

@@ -77,6 +77,8 @@ TEST(OptionsTest, UnknownFlagsAndBadValuesAreErrors) {
   EXPECT_EQ(failure({"--completely_else"}), "unknown flag --completely_else | `slipway-serve --help` lists all flags");
   EXPECT_EQ(failure({"--port=many"}), "--port=many: expected a number from 0 up");
   EXPECT_EQ(failure({"--port=-1"}), "--port=-1: expected a number from 0 up");
+  EXPECT_EQ(failure({"--rest_api_busy_poll_micros=10001"}),
+            "--rest_api_busy_poll_micros=10001: expected at most 10000");
   EXPECT_EQ(failure({"--port=70000"}), "--port=70000: expected a port up to 65535");
   EXPECT_EQ(failure({"--port"}), "--port needs a value");
   EXPECT_EQ(failure({"--enable_batching=perhaps"}), "--enable_batching=perhaps: expected true or false");

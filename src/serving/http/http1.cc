@@ -38,7 +38,7 @@ void Http1Connection::proceed() {
     if (next != Next::Read) {
       return;
     }
-    switch (receive(input_)) {
+    switch (receive_soon(input_)) {
       case Io::Done: idle_ = false; break;
       case Io::Again: {
         const bool idle = parser_.idle() && input_.empty();

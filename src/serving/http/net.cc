@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "core/error.h"
@@ -22,6 +24,8 @@ constexpr std::uint64_t kTask = 1;
 constexpr std::uint64_t kFirstListener = 2;
 constexpr std::uint64_t kFirstConnection = 1000;
 
+constexpr std::size_t kSmall = 16 << 10;
+
 std::int64_t now_ms() noexcept {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
@@ -34,21 +38,63 @@ os::Fd open_socket(int family) {
 
 }  // namespace
 
-Connection::Io Connection::receive(std::string& into, std::size_t limit) {
+Connection::Io Connection::receive(std::string& into) {
+  constexpr std::size_t kMost = 256 << 10;
   const std::size_t old = into.size();
-  into.resize(std::max(old + std::min<std::size_t>(limit, 16 << 10), std::min(into.capacity(), old + limit)));
-  if (tls_) {
-    std::size_t got = 0;
-    const Io io = receive_tls(into.data() + old, into.size() - old, got);
-    into.resize(old + got);
+  std::size_t got = 0;
+  if (into.capacity() - old <= kSmall) {
+    // The usual case, a request of a packet or two: room made for it in `into` would be filled with zeros first.
+    std::array<char, kSmall> packet;  // NOLINT(cppcoreguidelines-pro-type-member-init): recv fills it
+    const Io io = receive(packet.data(), packet.size(), got);
+    into.append(packet.data(), got);
     return io;
   }
-  const os::SysRet got = os::call(::recv, fd_.get(), static_cast<void*>(into.data() + old), into.size() - old, 0);
-  into.resize(old + static_cast<std::size_t>(std::max(got.value, 0L)));
-  if (got) {
-    return got.value == 0 ? Io::Closed : Io::Done;
+  into.resize(std::min(into.capacity(), old + kMost));
+  const Io io = receive(into.data() + old, into.size() - old, got);
+  into.resize(old + got);
+  return io;
+}
+
+Connection::Io Connection::receive(char* into, std::size_t room, std::size_t& got) {
+  if (tls_) {
+    return receive_tls(into, room, got);
   }
-  return got.err == EAGAIN ? Io::Again : Io::Closed;
+  const os::SysRet read = os::call(::recv, fd_.get(), static_cast<void*>(into), room, 0);
+  got = static_cast<std::size_t>(std::max(read.value, 0L));
+  if (read) {
+    return got == 0 ? Io::Closed : Io::Done;
+  }
+  return read.err == EAGAIN ? Io::Again : Io::Closed;
+}
+
+Connection::Io Connection::receive_soon(std::string& into) {
+  Io io = receive(into);
+  if (io == Io::Again && server_.busy_poll_.count() > 0) {
+    empty_since_ = std::chrono::steady_clock::now();
+    if (prompt_) {
+      poll_busily();
+      io = receive(into);
+    }
+  }
+  if (io == Io::Done && empty_since_ != std::chrono::steady_clock::time_point{}) {
+    prompt_ = std::chrono::steady_clock::now() - empty_since_ < server_.busy_poll_;
+    empty_since_ = {};
+  }
+  return io;
+}
+
+/// Returns when the socket has bytes or its end, the time is over, or another connection has something: two that are
+/// busy get nothing out of threads that keep each other and the clients from the cores.
+void Connection::poll_busily() {
+  while (server_.others_sleep() && std::chrono::steady_clock::now() - empty_since_ < server_.busy_poll_) {
+    char first = 0;
+    if (os::call(::recv, fd_.get(), static_cast<void*>(&first), std::size_t{1}, MSG_PEEK).err != EAGAIN) {
+      return;
+    }
+    if (server_.open_.load(std::memory_order_relaxed) > 1) {
+      ::sched_yield();  // a thread that was woken for another connection, onto this core, must not wait until we end
+    }
+  }
 }
 
 Connection::Io Connection::receive_tls(char* into, std::size_t room, std::size_t& got) {
@@ -190,7 +236,10 @@ void Server::post(std::function<void()> task) {
   [[maybe_unused]] const auto written = ::write(tasks_waiting_.get(), &one, sizeof one);
 }
 
-void Server::start(unsigned threads) {
+void Server::start(unsigned threads, std::chrono::microseconds busy_poll) {
+  if (std::thread::hardware_concurrency() > 1) {
+    busy_poll_ = busy_poll;
+  }
   for (unsigned i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { work(); });
   }
@@ -200,7 +249,9 @@ void Server::start(unsigned threads) {
 void Server::work() {
   while (!ending_) {
     epoll_event event{};
+    waiting_.fetch_add(1, std::memory_order_relaxed);
     const os::SysRet got = os::call(::epoll_wait, poll_.get(), &event, 1, -1);
+    waiting_.fetch_sub(1, std::memory_order_relaxed);
     if (got && got.value == 1) {
       handle(event.data.u64);
     }
@@ -272,6 +323,7 @@ void Server::accept_from(std::size_t index) {
       }
       connection->id_ = next_id_++;
       connections_.emplace(connection->id(), connection);
+      open_.store(connections_.size(), std::memory_order_relaxed);
     }
     arm(fd, connection->id(), EPOLLIN, true);
   }
@@ -288,6 +340,7 @@ void Server::remove(Connection& connection) {
     epoll_event ignored{};
     ::epoll_ctl(poll_.get(), EPOLL_CTL_DEL, connection.fd(), &ignored);
     connections_.erase(found);  // its caller holds a reference, so nothing is destroyed under the lock
+    open_.store(connections_.size(), std::memory_order_relaxed);
   }
 }
 

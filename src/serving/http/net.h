@@ -42,8 +42,11 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  protected:
   enum class Io { Done, Again, Closed };
-  /// Appends what has arrived, up to `limit` bytes at once.
-  Io receive(std::string& into, std::size_t limit = 256 << 10);
+  /// Appends what has arrived, 16 KiB at once, or more where `into` has room for it.
+  Io receive(std::string& into);
+  /// As receive. Where the client's last bytes followed within the server's busy-poll time, asks again for that long
+  /// before it answers Again: a thread that is awake answers sooner than one that must be woken.
+  Io receive_soon(std::string& into);
   /// Sends from the front of `from`, starting at `offset`, which moves on.
   Io transmit(const std::string& from, std::size_t& offset);
   /// Waits for bytes, and for room when `writing`. The object may be at work in another thread when this returns.
@@ -59,13 +62,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
  private:
   friend class Server;
   Server& server_;
+  Io receive(char* into, std::size_t room, std::size_t& got);
   Io receive_tls(char* into, std::size_t room, std::size_t& got);
   Io transmit_tls(const std::string& from, std::size_t& offset);
+  void poll_busily();
 
   os::Fd fd_;
   std::unique_ptr<TlsSession> tls_;
   bool tls_needs_room_ = false;  ///< the handshake has bytes to send that the socket did not take
-  std::uint64_t id_ = 0;         ///< never used again by the server, unlike the object's address
+  bool prompt_ = false;          ///< the last bytes came within the busy-poll time
+  std::chrono::steady_clock::time_point empty_since_{};  ///< the socket was found empty; zero: it has not been
+  std::uint64_t id_ = 0;  ///< never used again by the server, unlike the object's address
   std::atomic<std::int64_t> expires_{0};
 };
 
@@ -86,7 +93,9 @@ class Server {
   /// @return the port bound  @throws Error Conflict: in use, Denied
   std::uint16_t listen_tcp(const std::string& address, std::uint16_t port, Accept accept);
   void listen_unix(const std::string& path, Accept accept);
-  void start(unsigned threads);
+  /// @param busy_poll  see Connection::receive_soon; zero: always sleep. On a machine of one core nobody polls, and
+  ///   elsewhere one thread while all others sleep.
+  void start(unsigned threads, std::chrono::microseconds busy_poll = {});
   /// Accepts no more, lets running requests finish for at most `grace`, then ends the threads.
   /// @return true when every connection finished in time
   bool stop(std::chrono::milliseconds grace);
@@ -116,6 +125,9 @@ class Server {
   void remove(Connection& connection);
   void watch();
   void cut_expired();
+  [[nodiscard]] bool others_sleep() const noexcept {
+    return waiting_.load(std::memory_order_relaxed) + 1 == threads_.size();
+  }
 
   os::Fd poll_;
   os::Fd wake_;
@@ -129,8 +141,11 @@ class Server {
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, std::shared_ptr<Connection>> connections_;
   std::deque<std::function<void()>> tasks_;
+  std::atomic<std::size_t> open_{0};  ///< how many connections_, without its lock
   std::uint64_t next_id_;
   std::uint64_t events_ = 0;
+  std::chrono::steady_clock::duration busy_poll_{};
+  std::atomic<unsigned> waiting_{0};  ///< threads that sleep until any connection has something
 };
 
 }  // namespace slip::serving
