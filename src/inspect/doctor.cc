@@ -313,6 +313,29 @@ std::vector<std::string> abandoned(const fs::path& store, std::int64_t now) {
   return left;
 }
 
+/// Where the host's loader looks, relative to `root`: its own folders, Debian's for the driver, and those that its
+/// configuration names, such as /usr/local/nvidia/lib64 of machines whose driver is mounted.
+std::vector<std::string> library_folders(const fs::path& root) {
+  std::vector<std::string> folders = {"usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib",
+                                      "usr/lib/x86_64-linux-gnu/nvidia/current"};
+  std::vector<fs::path> files;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(root / "etc/ld.so.conf.d", none)) {
+    files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  files.push_back(root / "etc/ld.so.conf");
+  for (const fs::path& file : files) {
+    const std::string text = os::read_file_if_any(file, 1 << 16).value_or("");
+    for (const std::string_view line : split(text, '\n')) {
+      if (const std::string_view folder = trim(line); folder.starts_with('/')) {
+        folders.emplace_back(folder.substr(1));
+      }
+    }
+  }
+  return folders;
+}
+
 std::vector<Finding> check_gpu(const fs::path& root) {
   const std::string title = "NVIDIA GPUs can be used";
   // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 …"
@@ -346,24 +369,30 @@ std::vector<Finding> check_gpu(const fs::path& root) {
           : amiss("gpu", title, "driver " + driver, "450.80.02 or newer, which CUDA 11 needs",
                   "install a newer NVIDIA driver"));
   std::vector<std::string> missing;
+  std::vector<std::string> closed;
   for (const char* node : {"dev/nvidiactl", "dev/nvidia-uvm"}) {
     if (!is_there(root / node)) {
       missing.emplace_back(std::string("/") + node);
+    } else if (::access((root / node).c_str(), R_OK | W_OK) != 0) {
+      closed.emplace_back(std::string("/") + node);
     }
   }
   const std::string nodes = "the GPU's device nodes are there";
   findings.push_back(missing.empty() ? fine("gpu nodes", nodes, "nvidiactl, nvidia-uvm")
                                      : amiss("gpu nodes", nodes, join(missing, ", ") + " missing", "both",
                                              "run `nvidia-modprobe -c0 -u` as root"));
+  if (!closed.empty()) {
+    findings.push_back(amiss("gpu access", "this user may open them", join(closed, ", ") + " closed to this user",
+                             "both for reading and writing", "join the group that owns them"));
+  }
   const std::string library = "libcuda.so." + driver;
-  const bool there =
-      std::ranges::any_of(std::vector<const char*>{"usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64",
-                                                   "usr/lib", "usr/lib/x86_64-linux-gnu/nvidia/current"},
-                          [&](const char* folder) { return is_there(root / folder / library); });
+  const std::vector<std::string> folders = library_folders(root);
+  const auto at = std::ranges::find_if(folders, [&](const std::string& f) { return is_there(root / f / library); });
   const std::string matches = "the driver's library is of the same version";
-  findings.push_back(there ? fine("gpu library", matches, library)
-                           : amiss("gpu library", matches, "no " + library, "the library of the loaded driver",
-                                   "install it (libcuda1), or reboot after an update of the driver"));
+  findings.push_back(at != folders.end()
+                         ? fine("gpu library", matches, format("/{}/{}", *at, library))
+                         : amiss("gpu library", matches, "no " + library, "the library of the loaded driver",
+                                 "install it (libcuda1), or reboot after an update of the driver"));
   const bool hopper = std::ranges::any_of(models, [](const std::string& m) {
     return m.find("H100") != std::string::npos || m.find("H200") != std::string::npos;
   });

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "os/file.h"
 
@@ -73,6 +75,26 @@ TEST_F(Gpu, AllIsThere) {
   for (const auto& [id, finding] : found) {
     EXPECT_TRUE(finding.ok) << id;
   }
+}
+
+/// As on machines that mount the driver: its folder is named by the loader's configuration.
+TEST_F(Gpu, ALibraryWhereTheLoaderLooks) {
+  write("proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release\n");
+  write("usr/local/nvidia/lib64/libcuda.so.580.159.04", "");
+  EXPECT_FALSE(look().at("gpu library").ok);
+  write("etc/ld.so.conf.d/nvidia.conf", "# the driver\n/usr/local/nvidia/lib64\n");
+  EXPECT_EQ(look().at("gpu library").found, "/usr/local/nvidia/lib64/libcuda.so.580.159.04");
+}
+
+TEST_F(Gpu, NodesThatAreClosedToThisUser) {
+  if (::geteuid() == 0) {
+    GTEST_SKIP() << "root may open everything";
+  }
+  driver("535.183.01");
+  write("dev/nvidiactl", "");
+  write("dev/nvidia-uvm", "");
+  ASSERT_EQ(::chmod((temp_.path() / "dev/nvidia-uvm").c_str(), 0000), 0);
+  EXPECT_EQ(look().at("gpu access").found, "/dev/nvidia-uvm closed to this user");
 }
 
 TEST_F(Gpu, WhatIsMissingIsNamedWithItsRemedy) {
