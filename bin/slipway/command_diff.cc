@@ -196,7 +196,7 @@ class Diff final : public Command {
       row(what, std::to_string(in_a), std::to_string(in_b));
     };
     row("", "A", "B");
-    row("unpacked", human_size(diff.a.bytes), human_size(diff.b.bytes));
+    row("bytes of files", human_size(diff.a.bytes), human_size(diff.b.bytes));
     numbers("files", diff.a.files, diff.b.files);
     numbers("Debian packages", diff.a.debs, diff.b.debs);
     numbers("Python packages", diff.a.wheels, diff.b.wheels);

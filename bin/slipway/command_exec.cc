@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "core/error.h"
+#include "core/text.h"
 #include "launch/native.h"
 #include "options.h"
 #include "session.h"
@@ -29,7 +30,7 @@ class Exec final : public Command {
   }
 
   int run(Session& s) override {
-    const workspace::Record record = find_workspace(name_);
+    const workspace::Record record = find();
     const config::Config& config = s.config();
     const workspace::Folder folder = workspace::folder_of(config.dirs, record.name);
     const auto status = workspace::load_status(folder);
@@ -53,12 +54,25 @@ class Exec final : public Command {
       const char* callers = std::getenv(name.c_str());
       plan.env[name] = equals != std::string::npos ? variable.substr(equals + 1) : callers == nullptr ? "" : callers;
     }
-    const launch::LaunchResult result = launch::exec_native(status->init, plan, launch::host_id(config.root_host_id),
-                                                            launch::Stdio{}, s.events());
+    const launch::LaunchResult result =
+        launch::exec_native(status->init, plan, launch::host_id(config.root_host_id), launch::Stdio{}, s.events());
     return result.status.shell_status();
   }
 
  private:
+  /// `slipway exec pip list` takes pip for a workspace: whoever means a command is shown the way.
+  workspace::Record find() {
+    try {
+      return find_workspace(name_);
+    } catch (Error& error) {
+      if (!name_.empty() && error.kind() == ErrorKind::NotFound) {
+        error.add_hint(
+            format("in the workspace of the project here: slipway exec -- {} {}", name_, join(command_, " ")));
+      }
+      throw;
+    }
+  }
+
   std::string name_;
   std::string cwd_;
   std::vector<std::string> env_;

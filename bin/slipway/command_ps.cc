@@ -14,7 +14,8 @@ namespace {
 /// "412.0 MB", "412.0 MB of 8.0 GB".
 std::string memory_text(const workspace::View& view) {
   const std::string used = human_size(view.usage.memory_bytes);
-  return view.record.limits.memory_bytes ? format("{} of {}", used, human_size(*view.record.limits.memory_bytes)) : used;
+  return view.record.limits.memory_bytes ? format("{} of {}", used, human_size(*view.record.limits.memory_bytes))
+                                         : used;
 }
 
 std::string pids_text(const workspace::View& view) {
@@ -24,7 +25,7 @@ std::string pids_text(const workspace::View& view) {
 
 std::string services_text(const workspace::View& view) {
   std::vector<std::string> parts;
-  for (const workspace::ServiceState& s : view.services) {
+  for (const workspace::ServiceState& s : service_rows(view)) {
     const auto port = view.record.ports.find(s.name);
     std::string part = s.name + (port == view.record.ports.end() ? "" : format(" :{}", port->second));
     if (s.state != "ready") {

@@ -230,11 +230,11 @@ class Ship final : public Command {
   static Contents contents_of(const fs::path& root) {
     Contents contents;
     for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root)) {
-      if (!entry.is_symlink() && entry.is_directory()) {
-        continue;
+      if (entry.is_symlink() || !entry.is_regular_file()) {
+        continue;  // as `slipway diff` counts
       }
       ++contents.files;
-      contents.bytes += entry.is_symlink() ? 0 : entry.file_size();
+      contents.bytes += entry.file_size();
     }
     return contents;
   }

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "image/build.h"
+#include "image/services.h"
 #include "launch/native.h"
 #include "oci/reference.h"
 #include "oci/types.h"
@@ -110,6 +111,9 @@ class Up final : public Command {
  private:
   workspace::Record of_project(Session& s, fs::path& root) {
     const Project project = open_project(target_, variant_);
+    if (!plan_ && !image::services_recipe(project.spec, 0)) {
+      throw workspace::no_services(project.spec.full_name() + ":latest");  // before anything is built for it
+    }
     const image::InitProgram init = find_init();
     const lock::Lock& lock = require_lock(project, init);
     root = image::image_root(project.spec, lock, init, s.context(offline_));

@@ -189,7 +189,8 @@ void PlainEvents::end(TaskId id, bool ok) noexcept {
     tasks_.erase(task);
     // What was done before takes no time to find again: no line, but for layers, whose making is the news.
     const auto took = Clock::now() - ended.since;
-    const bool news = ended.parent == kNoTask && (took >= 100ms || ended.verb == "Building");
+    const bool news =
+        ended.parent == kNoTask && !is_told_by_command(ended.verb) && (took >= 100ms || ended.verb == "Building");
     if (ok && (news || loudness_.verbose > 0)) {
       put(format("{} {} in {}\n", terminal_.paint(Style::Done, past_of(ended.verb)), printable(ended.what),
                  human_seconds(seconds(took))));

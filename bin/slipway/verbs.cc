@@ -1,32 +1,48 @@
 #include "verbs.h"
 
-#include <array>
-#include <utility>
+#include <algorithm>
+#include <iterator>
 
 #include "core/text.h"
 
 namespace slip::cli {
+namespace {
+
+struct Verb {
+  std::string_view now;
+  std::string_view past;
+  bool told = false;
+};
+
+constexpr Verb kVerbs[] = {
+    {"Building", "Built"},         {"Checking", "Checked"},
+    {"Compiling", "Compiled"},     {"Configuring", "Configured"},
+    {"Downloading", "Downloaded"}, {"Encoding", "Encoded"},
+    {"Importing", "Imported"},     {"Linking", "Linked"},
+    {"Locking", "Locked"},         {"Packing", "Packed"},
+    {"Pulling", "Pulled", true},   {"Pushing", "Pushed", true},
+    {"Reading", "Read"},           {"Removing", "Removed"},
+    {"Resolving", "Resolved"},     {"Running", "Ran"},
+    {"Solving", "Solved"},         {"Starting", "Started", true},
+    {"Stopping", "Stopped", true}, {"Unpacking", "Unpacked"},
+    {"Verifying", "Verified"},     {"Writing", "Wrote"},
+};
+
+const Verb* find(std::string_view participle) noexcept {
+  const auto* const at = std::ranges::find(kVerbs, participle, &Verb::now);
+  return at == std::end(kVerbs) ? nullptr : at;
+}
+
+}  // namespace
 
 std::string_view past_of(std::string_view participle) noexcept {
-  constexpr std::array kVerbs = {
-      std::pair{"Building", "Built"},         std::pair{"Checking", "Checked"},
-      std::pair{"Compiling", "Compiled"},     std::pair{"Configuring", "Configured"},
-      std::pair{"Downloading", "Downloaded"}, std::pair{"Encoding", "Encoded"},
-      std::pair{"Importing", "Imported"},     std::pair{"Linking", "Linked"},
-      std::pair{"Locking", "Locked"},         std::pair{"Packing", "Packed"},
-      std::pair{"Pulling", "Pulled"},         std::pair{"Pushing", "Pushed"},
-      std::pair{"Reading", "Read"},           std::pair{"Removing", "Removed"},
-      std::pair{"Resolving", "Resolved"},     std::pair{"Running", "Ran"},
-      std::pair{"Solving", "Solved"},         std::pair{"Starting", "Started"},
-      std::pair{"Stopping", "Stopped"},       std::pair{"Unpacking", "Unpacked"},
-      std::pair{"Verifying", "Verified"},     std::pair{"Writing", "Wrote"},
-  };
-  for (const auto& [now, past] : kVerbs) {
-    if (participle == now) {
-      return past;
-    }
-  }
-  return participle;
+  const Verb* const verb = find(participle);
+  return verb == nullptr ? participle : verb->past;
+}
+
+bool is_told_by_command(std::string_view participle) noexcept {
+  const Verb* const verb = find(participle);
+  return verb != nullptr && verb->told;
 }
 
 std::string lowered(std::string_view verb) { return to_lower(verb); }

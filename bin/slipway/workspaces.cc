@@ -43,6 +43,16 @@ workspace::Record find_workspace(const std::string& name) {
   return workspace::require_record(dirs, name.empty() ? name_here(dirs) : name);
 }
 
+std::vector<workspace::ServiceState> service_rows(const workspace::View& view) {
+  std::vector<workspace::ServiceState> rows = view.services;
+  if (!view.record.model.empty() && !rows.empty()) {
+    rows.push_back(rows.front());
+    rows[0].name = "rest";
+    rows[1].name = "grpc";
+  }
+  return rows;
+}
+
 Json to_json(const workspace::View& view, const workspace::Folder& folder) {
   const workspace::Record& r = view.record;
   const auto port_of = [&](const std::string& service) {
@@ -50,14 +60,7 @@ Json to_json(const workspace::View& view, const workspace::Folder& folder) {
     return at == r.ports.end() ? Json(nullptr) : Json(at->second);
   };
   Json services = Json::array();
-  std::vector<workspace::ServiceState> states = view.services;
-  if (!r.model.empty() && !states.empty()) {
-    // One program behind two ports: a row for each.
-    states.push_back(states.front());
-    states[0].name = "rest";
-    states[1].name = "grpc";
-  }
-  for (const workspace::ServiceState& s : states) {
+  for (const workspace::ServiceState& s : service_rows(view)) {
     const std::string url = workspace::url_of(r, s.name);
     services.push_back({{"name", s.name},
                         {"state", s.state},

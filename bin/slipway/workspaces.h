@@ -2,6 +2,7 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "workspace/inspect.h"
 #include "workspace/unit.h"
@@ -11,6 +12,9 @@ namespace slip::cli {
 /// The workspace that a command means: the one named, or that of the project here.
 /// @throws Error NotFound
 workspace::Record find_workspace(const std::string& name);
+
+/// The services as users know them: a model's server, one program behind two ports, is two.
+std::vector<workspace::ServiceState> service_rows(const workspace::View& view);
 
 /// The record of `up --json` and `ps --json`.
 nlohmann::json to_json(const workspace::View& view, const workspace::Folder& folder);

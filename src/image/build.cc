@@ -49,7 +49,7 @@ void note_image(const BuildResult& result, const Engine& engine, const lock::Loc
 }
 
 oci::Reference reference_of(const spec::Spec& spec, const std::string& tag) {
-  return oci::Reference::parse(tag.empty() ? spec.name + (spec.variant.empty() ? "" : "-" + spec.variant) : tag);
+  return oci::Reference::parse(tag.empty() ? spec.full_name() : tag);
 }
 
 }  // namespace

@@ -174,8 +174,12 @@ void Account::add_items(const Subject& subject, const spec::Spec* spec) {
       item.layer = layers_.size();
     }
     item.layer = std::min(item.layer, file.layer);
+    const std::uint64_t packed = share(file.entry.size, layers_[file.layer].unpacked, layers_[file.layer].size);
     item.unpacked += file.entry.size;
-    item.packed += share(file.entry.size, layers_[file.layer].unpacked, layers_[file.layer].size);
+    item.packed += packed;
+    ItemPart& part = item.parts[file.layer];
+    part.unpacked += file.entry.size;
+    part.packed += packed;
     item.files += 1;
   }
   for (auto& [owner, item] : items) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +23,12 @@ struct LayerCost {
   std::size_t packages = 0;
 };
 
+/// What one layer holds of an item: a package's files may be written anew by a later layer.
+struct ItemPart {
+  std::uint64_t unpacked = 0;
+  std::uint64_t packed = 0;
+};
+
 /// A package, or what a layer holds besides packages.
 struct Item {
   std::string kind;     ///< "deb", "python", or "layer" for the rest of one
@@ -34,6 +41,7 @@ struct Item {
   std::uint64_t unpacked = 0;  ///< bytes of its files
   std::uint64_t packed = 0;    ///< its share of the layer's compressed bytes, by size: an estimate
   std::size_t files = 0;
+  std::map<std::size_t, ItemPart> parts;  ///< by layer; they add up to the two sizes
   /// From the package to the line of the spec that asked for it: "needed by pandas 1.5.3", "slipway.yaml:5:5
   /// `pandas==1.5.3`". Never empty.
   std::vector<std::string> because;

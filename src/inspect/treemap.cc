@@ -107,13 +107,16 @@ function draw() {
   const map = byId("map"), key = byId("by").value, what = byId("size").value;
   map.textContent = "";
   const groups = new Map();
-  for (const i of data.items) {
-    const name = key === "layer" ? data.layers[i.layer].name : i.kind;
-    if (only !== null && name !== only) continue;
+  const add = (name, item, value) => {
+    if (only !== null && name !== only) return;
     if (!groups.has(name)) groups.set(name, {name, value: 0, items: []});
     const g = groups.get(name);
-    g.items.push({value: i[what], item: i});
-    g.value += i[what];
+    g.items.push({value, item});
+    g.value += value;
+  };
+  for (const i of data.items) {
+    if (key === "kind") add(i.kind, i, i[what]);
+    else for (const part of i.parts) add(data.layers[part.layer].name, i, part[what]);
   }
   const head = 16;
   place([...groups.values()], 0, 0, map.clientWidth, map.clientHeight, (g, x, y, w, h) => {
@@ -202,6 +205,10 @@ std::string treemap_page(const Account& account, const std::string& image, const
   }
   json items = json::array();
   for (const Item& item : account.items()) {
+    json parts = json::array();
+    for (const auto& [layer, part] : item.parts) {
+      parts.push_back({{"layer", layer}, {"unpacked", part.unpacked}, {"packed", part.packed}});
+    }
     items.push_back({{"kind", item.kind},
                      {"name", item.name},
                      {"version", item.version},
@@ -209,6 +216,7 @@ std::string treemap_page(const Account& account, const std::string& image, const
                      {"unpacked", item.unpacked},
                      {"packed", item.packed},
                      {"files", item.files},
+                     {"parts", parts},
                      {"because", item.because}});
   }
   const json data = {{"image", image},       {"digest", digest.text()}, {"size", size},

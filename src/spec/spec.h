@@ -100,6 +100,9 @@ struct Spec {
   std::vector<std::string>
       import_check;  ///< modules to import at build instead of the derived ones; {"none"} switches it off
 
+  /// What its image and its workspace are called: NAME, of a variant NAME-VARIANT.
+  [[nodiscard]] std::string full_name() const { return variant.empty() ? name : name + "-" + variant; }
+
   /// SHA-256 of everything that decides what is locked and built (canonical JSON; not the folder, not places,
   /// not comments or key order): the lock holds it, and a lock with another one is stale.
   [[nodiscard]] Digest digest() const;

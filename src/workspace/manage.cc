@@ -164,21 +164,19 @@ void wait_for_services(const Record& record, const Folder& folder, std::chrono::
   }
 }
 
-/// slipway-init keeps up what the image names, and would end at once where that is nothing.
-void require_services(const Record& wanted, const std::filesystem::path& root) {
-  if (std::filesystem::exists(root / std::string(image::kServicesPath).substr(1))) {
-    return;
-  }
-  Error error(ErrorKind::Invalid, "image `{}` has no service that a workspace could keep up", wanted.image);
-  error.add_hint(
-      "name one in slipway.yaml, `services: {ssh: {}}` or `services: {jupyter: {}}`, and run `slipway lock`");
-  throw error.add_hint("`slipway run -- COMMAND` needs none");
-}
-
 }  // namespace
 
+Error no_services(const std::string& image) {
+  Error error(ErrorKind::Invalid, "image `{}` has no service that a workspace could keep up", image);
+  error.add_hint(
+      "name one in slipway.yaml, `services: {ssh: {}}` or `services: {jupyter: {}}`, and run `slipway lock`");
+  return error.add_hint("`slipway run -- COMMAND` needs none");
+}
+
 UpOutcome up(Record& wanted, const UpInput& input, Events& events) {
-  require_services(wanted, input.root);
+  if (!std::filesystem::exists(input.root / std::string(image::kServicesPath).substr(1))) {
+    throw no_services(wanted.image);
+  }
   const Folder folder = folder_of(input.dirs, wanted.name);
   os::make_dirs(input.dirs.state, 0700);
   os::make_dirs(folder.path, 0700);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "core/events.h"
 #include "workspace/control.h"
 #include "workspace/files.h"
@@ -35,6 +36,9 @@ enum class UpOutcome : std::uint8_t { Unchanged, Started, Restarted };
 ///         Unavailable with the monitor's own words when it does not start, or with the log of a service that does not
 ///         become ready
 UpOutcome up(Record& wanted, const UpInput& input, Events& events);
+
+/// Why an image without services cannot be brought up: slipway-init would end at once.
+Error no_services(const std::string& image);
 
 /// Stops a workspace in order; false when it did not run. Clears what a killed monitor left behind.
 bool down(const os::HostDirs& dirs, const std::string& name, Events& events);

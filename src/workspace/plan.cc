@@ -172,7 +172,7 @@ void add_init(launch::LaunchPlan& plan) {
 
 Record record_of(const spec::Spec& spec, const std::filesystem::path& root, const UpOptions& options) {
   Record record = wanted_by(spec);
-  record.name = !options.name.empty() ? options.name : spec.name + (spec.variant.empty() ? "" : "-" + spec.variant);
+  record.name = !options.name.empty() ? options.name : spec.full_name();
   record.image = record.name + ":latest";
   record.root = root.filename();
   record.project = spec.folder;

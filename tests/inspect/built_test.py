@@ -1,5 +1,6 @@
 """audit, diff, explain, verify, bundle and the documents of images that slipway built: real packages, end to end."""
 
+import collections
 import hashlib
 import json
 import pathlib
@@ -177,6 +178,12 @@ class Explain(Built):
         self.assertIn("prefers-color-scheme: dark", page)
         data = json.loads(page.split("const data = ", 1)[1].split(";\n", 1)[0])
         self.assertEqual({i["name"] for i in data["items"] if i["kind"] == "python"}, {"six", "pip"})
+        drawn = collections.Counter()
+        for item in data["items"]:
+            self.assertEqual(sum(p["unpacked"] for p in item["parts"]), item["unpacked"], item["name"])
+            drawn.update({data["layers"][p["layer"]]["name"]: p["unpacked"] for p in item["parts"]})
+        self.assertEqual({name: size for name, size in drawn.items() if size},
+                         {l["name"]: l["size_unpacked"] for l in self.explain()["layers"] if l["size_unpacked"]})
         browser = shutil.which("chromium")
         if browser is None:
             self.skipTest("chromium is not installed")
