@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -72,13 +73,14 @@ class Disk:
     """A new ext4 in a file: what is built there pays for nothing that was deleted before, and is on the same kind of disk everywhere."""
 
     def __init__(self, folder):
-        self.file, self.place = folder / "disk.img", folder / "disk"
+        self.file = folder / "disk.img"
 
     def __enter__(self):
         with open(self.file, "wb") as file:
             file.truncate(40 << 30)
         subprocess.run(["mkfs.ext4", "-q", "-F", self.file], check=True)
-        self.place.mkdir(exist_ok=True)
+        # A short path, however deep the checkout lies: containerd's sockets below it have 107 bytes.
+        self.place = pathlib.Path(tempfile.mkdtemp(prefix="slipway-"))
         subprocess.run(["mount", "-o", "loop", self.file, self.place], check=True)
         return self.place
 
