@@ -65,9 +65,10 @@ class Exec final : public Command {
     try {
       return find_workspace(name_);
     } catch (Error& error) {
-      if (!name_.empty() && error.kind() == ErrorKind::NotFound) {
-        error.add_hint(
-            format("in the workspace of the project here: slipway exec -- {} {}", name_, join(command_, " ")));
+      constexpr std::size_t kShort = 40;  // what is longer was hardly meant as a name and a word or two
+      const std::string meant = name_ + " " + join(command_, " ");
+      if (!name_.empty() && error.kind() == ErrorKind::NotFound && meant.size() <= kShort) {
+        error.add_hint("in the workspace of the project here: slipway exec -- " + meant);
       }
       throw;
     }

@@ -27,6 +27,8 @@ class Run final : public Command {
             "make a folder or file of the host visible inside (may be repeated)");
     o.value("env", 'e', "NAME=VALUE", env_,
             "set a variable inside; NAME alone takes the caller's value (may be repeated)");
+    o.value("gpus", "WHICH", gpus_, "GPUs of this machine: all, none, or numbers and UUIDs separated by commas")
+        .fallback("all where the spec has `gpu:`, else none");
     o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun").fallback("native");
     o.flag("allow-mounts", allow_mounts_, "let an image mount the folders of this machine that it names");
     o.flag("plan", plan_, "print the launch plan, or the bundle of `--runtime`, and run nothing");
@@ -39,7 +41,9 @@ class Run final : public Command {
 
   int run(Session& s) override {
     const auto runtime = launch::find_runtime(runtime_.empty() ? "native" : runtime_);
-    launch::LaunchPlan plan = image_.empty() ? plan_of_project(s) : plan_of_image(s);
+    workspace::RunPlan wanted = image_.empty() ? plan_of_project(s) : plan_of_image(s);
+    launch::LaunchPlan& plan = wanted.plan;
+    gpu::give_gpus(plan, wanted.gpu);
     const launch::HostId id = s.context(offline_).id;
     if (runtime) {
       workspace::add_init(plan);
@@ -62,7 +66,7 @@ class Run final : public Command {
   }
 
  private:
-  launch::LaunchPlan plan_of_project(Session& s) {
+  workspace::RunPlan plan_of_project(Session& s) {
     const Project project = open_project(file_, variant_);
     const image::InitProgram init = find_init();
     const lock::Lock& lock = require_lock(project, init);
@@ -71,21 +75,22 @@ class Run final : public Command {
     return workspace::plan_run(project.spec, image::image_root(project.spec, lock, init, s.context(offline_)), options);
   }
 
-  launch::LaunchPlan plan_of_image(Session& s) {
+  workspace::RunPlan plan_of_image(Session& s) {
     if (!file_.empty() || !variant_.empty()) {
       throw Error(ErrorKind::Usage, "--image goes with neither --file nor --variant");
     }
     const workspace::RunOptions options = run_options();
     const Runnable image = runnable_image(s, image_, offline_);
     folder_ = std::filesystem::current_path();
-    launch::LaunchPlan plan = workspace::plan_run_image(image.config, image.reference, image.root, options);
-    check_mounts_of_image(s, image.reference, plan.mounts, options.mounts, allow_mounts_, plan_);
-    return plan;
+    workspace::RunPlan run = workspace::plan_run_image(image.config, image.reference, image.root, options);
+    check_mounts_of_image(s, image.reference, run.plan.mounts, options.mounts, allow_mounts_, plan_);
+    return run;
   }
 
   [[nodiscard]] workspace::RunOptions run_options() const {
     workspace::RunOptions options;
     options.command = command_;
+    options.gpus = gpus_;
     for (const std::string& mount : mounts_) {
       options.mounts.push_back(workspace::parse_mount(mount, std::filesystem::current_path()));
     }
@@ -106,6 +111,7 @@ class Run final : public Command {
   std::string file_;
   std::string variant_;
   std::string runtime_;
+  std::string gpus_;
   std::vector<std::string> mounts_;
   std::vector<std::string> env_;
   std::vector<std::string> command_;

@@ -58,6 +58,8 @@ class Up final : public Command {
     o.value("port", 'p', "SERVICE=PORT", ports_,
             "publish `jupyter`, `ssh`, `rest` or `grpc` at this port (may be repeated)")
         .fallback("the one it had, or 8888 and 2222, or a free one");
+    o.value("gpus", "WHICH", gpus_, "GPUs of this machine: all, none, or numbers and UUIDs separated by commas")
+        .fallback("all where the spec has `gpu:`, else none");
     o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun")
         .fallback("the one it had, or native");
     o.flag("allow-mounts", allow_mounts_, "let an image mount the folders of this machine that it names");
@@ -78,8 +80,9 @@ class Up final : public Command {
     const config::Config& config = s.config();
     input.dirs = config.dirs;
     const workspace::Folder folder = workspace::folder_of(config.dirs, record.name);
+    launch::LaunchPlan plan = workspace::plan_up(record, folder, input.root);
+    gpu::give_gpus(plan, record.gpu);  // the monitor asks again; here whoever asked is told before anything starts
     if (plan_) {
-      const launch::LaunchPlan plan = workspace::plan_up(record, folder, input.root);
       s.print(runtime ? launch::bundle_text(plan, *runtime, launch::host_id(config.root_host_id))
                       : launch::to_json(plan));
       return 0;
@@ -139,6 +142,7 @@ class Up final : public Command {
     workspace::UpOptions options;
     options.name = name_;
     options.runtime = runtime_;
+    options.gpus = gpus_;
     for (const std::string& mount : mounts_) {
       options.mounts.push_back(workspace::parse_mount(mount, fs::current_path()));
     }
@@ -213,6 +217,7 @@ class Up final : public Command {
   std::vector<std::string> env_;
   std::vector<std::string> ports_;
   std::string runtime_;
+  std::string gpus_;
   bool no_ssh_config_ = false;
   bool enable_ = false;
   bool allow_mounts_ = false;

@@ -77,6 +77,7 @@ Json to_json(const workspace::View& view, const workspace::Folder& folder) {
       {"reason", view.reason.empty() ? Json(nullptr) : Json(view.reason)},
       {"drift", {{"added", view.drift.added}, {"removed", view.drift.removed}}},
       {"services", services},
+      {"gpus", r.gpu.any() ? Json(r.gpu.which) : Json(nullptr)},
       {"home", folder.home().string()},
       {"pid", view.init == 0 ? Json(nullptr) : Json(view.init)},
       {"usage",

@@ -20,6 +20,7 @@
 #include "core/text.h"
 #include "deb/release.h"
 #include "deb/version.h"
+#include "gpu/driver.h"
 #include "os/cgroup.h"
 #include "os/file.h"
 #include "os/mount.h"
@@ -313,58 +314,20 @@ std::vector<std::string> abandoned(const fs::path& store, std::int64_t now) {
   return left;
 }
 
-/// Where the host's loader looks, relative to `root`: its own folders, Debian's for the driver, and those that its
-/// configuration names, such as /usr/local/nvidia/lib64 of machines whose driver is mounted.
-std::vector<std::string> library_folders(const fs::path& root) {
-  std::vector<std::string> folders = {"usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu", "usr/lib64", "usr/lib",
-                                      "usr/lib/x86_64-linux-gnu/nvidia/current"};
-  std::vector<fs::path> files;
-  std::error_code none;
-  for (const auto& entry : fs::directory_iterator(root / "etc/ld.so.conf.d", none)) {
-    files.push_back(entry.path());
-  }
-  std::ranges::sort(files);
-  files.push_back(root / "etc/ld.so.conf");
-  for (const fs::path& file : files) {
-    const std::string text = os::read_file_if_any(file, 1 << 16).value_or("");
-    for (const std::string_view line : split(text, '\n')) {
-      if (const std::string_view folder = trim(line); folder.starts_with('/')) {
-        folders.emplace_back(folder.substr(1));
-      }
-    }
-  }
-  return folders;
-}
-
 std::vector<Finding> check_gpu(const fs::path& root) {
   const std::string title = "NVIDIA GPUs can be used";
-  // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 …"
-  std::string driver;
-  const std::string line = first_line(root / "proc/driver/nvidia/version");
-  for (const std::string_view word : split_words(line)) {
-    const std::size_t dot = word.find('.');
-    if (driver.empty() && dot != std::string_view::npos &&
-        word.find_first_not_of("0123456789.") == std::string_view::npos) {
-      driver = word;
-    }
-  }
-  if (driver.empty()) {
+  const auto loaded = gpu::find_driver(root);
+  if (!loaded) {
     return {fine("gpu", title, "no NVIDIA driver is loaded: images run on the CPU")};
   }
+  const std::string& driver = loaded->version;
   std::vector<std::string> models;
-  std::error_code none;
-  for (const auto& gpu : fs::directory_iterator(root / "proc/driver/nvidia/gpus", none)) {
-    const std::string information = os::read_file_if_any(gpu.path() / "information", 1 << 16).value_or("");
-    for (const std::string_view row : split(information, '\n')) {
-      if (row.starts_with("Model:")) {
-        models.emplace_back(trim(row.substr(6)));
-      }
-    }
+  for (const gpu::Gpu& gpu : loaded->gpus) {
+    models.push_back(gpu.model);
   }
-  std::ranges::sort(models);
   std::vector<Finding> findings;
   findings.push_back(
-      deb::compare_versions(driver, "450.80.02") >= 0
+      !gpu::is_older(driver, gpu::oldest_driver_for("11"))
           ? fine("gpu", title, format("driver {}, {}", driver, models.empty() ? "no GPU" : join(models, ", ")))
           : amiss("gpu", title, "driver " + driver, "450.80.02 or newer, which CUDA 11 needs",
                   "install a newer NVIDIA driver"));
@@ -386,13 +349,11 @@ std::vector<Finding> check_gpu(const fs::path& root) {
                              "both for reading and writing", "join the group that owns them"));
   }
   const std::string library = "libcuda.so." + driver;
-  const std::vector<std::string> folders = library_folders(root);
-  const auto at = std::ranges::find_if(folders, [&](const std::string& f) { return is_there(root / f / library); });
+  const auto folder = gpu::driver_folder(*loaded, root);
   const std::string matches = "the driver's library is of the same version";
-  findings.push_back(at != folders.end()
-                         ? fine("gpu library", matches, format("/{}/{}", *at, library))
-                         : amiss("gpu library", matches, "no " + library, "the library of the loaded driver",
-                                 "install it (libcuda1), or reboot after an update of the driver"));
+  findings.push_back(folder ? fine("gpu library", matches, format("/{}/{}", folder->string(), library))
+                            : amiss("gpu library", matches, "no " + library, "the library of the loaded driver",
+                                    "install it (libcuda1), or reboot after an update of the driver"));
   const bool hopper = std::ranges::any_of(models, [](const std::string& m) {
     return m.find("H100") != std::string::npos || m.find("H200") != std::string::npos;
   });

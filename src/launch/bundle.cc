@@ -183,6 +183,10 @@ std::string to_bundle(const LaunchPlan& plan, const BundleHost& host) {
     throw Error(ErrorKind::Unsupported,
                 "a build step needs slipway's own launcher, which answers for the owners of files");
   }
+  if (!plan.host_files.empty()) {
+    throw Error(ErrorKind::Unsupported, "device nodes of the host need slipway's own launcher")
+        .add_hint("leave `--runtime` out, or `--gpus none`");
+  }
   Json notes = Json::object();
   const std::vector<BundlePlace> places = bundle_places(plan);
   for (std::size_t i = 0; i < places.size(); ++i) {

@@ -368,6 +368,25 @@ TEST_P(Native, ALinkInTheImageDoesNotLeadAMountOut) {
   fs::remove(link);
 }
 
+TEST_P(Native, HostFilesAreDevicesThatOpenAndFilesThatStay) {
+  const fs::path library = work_->path() / "libcuda.so.1";
+  os::write_file(library, "the driver's\n", 0644);
+  LaunchPlan p = plan(
+      "head -c 3 /dev/nvidia0 > /tmp/three; stat -c %s /tmp/three; cat /run/nvidia/lib/libcuda.so.1; "
+      "echo x > /run/nvidia/lib/libcuda.so.1; head -c 1 /dev/other");
+  p.host_files = {{"/dev/zero", "/dev/nvidia0", true}, {library, "/run/nvidia/lib/libcuda.so.1", false}};
+  p.mounts = {{"/dev/zero", "/dev/other", true}};
+  if (!native()) {
+    EXPECT_THROW(perform(p), Error);
+    return;
+  }
+  const Outcome o = perform(p);
+  EXPECT_THAT(o.out, HasSubstr("3\nthe driver's\n"));
+  EXPECT_THAT(o.out, HasSubstr("Read-only file system"));
+  EXPECT_THAT(o.out, HasSubstr("/dev/other")) << "a device node that is mounted as the person's own file stays closed";
+  EXPECT_THAT(o.out, HasSubstr("ermission denied"));
+}
+
 TEST_P(Native, AnUpperFolderKeepsChanges) {
   const fs::path state = folder("state", 0700);
   LaunchPlan p = plan("echo 1 > /etc/new; cat /etc/new");
@@ -441,6 +460,7 @@ TEST(Plan, PrintsCanonically) {
   p.argv = {"python", "-V"};
   p.env = {{"PATH", "/usr/bin"}, {"A", "\xff"}};
   p.mounts = {{"/data", "/datasets", true}};
+  p.host_files = {{"/dev/null", "/dev/nvidiactl", true}};
   p.limits.pids = 100;
   EXPECT_EQ(to_json(p), R"({
   "argv": [
@@ -457,6 +477,13 @@ TEST(Plan, PrintsCanonically) {
   "gid": 1000,
   "home": null,
   "home_source": null,
+  "host_files": [
+    {
+      "device": true,
+      "source": "/dev/null",
+      "target": "/dev/nvidiactl"
+    }
+  ],
   "hostname": "localhost",
   "limits": {
     "cpus": null,

@@ -25,6 +25,15 @@ struct Mount {
   bool operator==(const Mount&) const = default;
 };
 
+/// A file of the host's system that is shown inside as it is, its owner too: a device node, which alone of all files
+/// inside may be opened as one, or a driver's library, read-only.
+struct HostFile {
+  std::filesystem::path source;  ///< absolute host path; must exist
+  std::string target;            ///< absolute path inside
+  bool device = false;
+  bool operator==(const HostFile&) const = default;
+};
+
 /// Limits; absent means none. What the host's cgroups cannot enforce is reported, not refused.
 struct Limits {
   std::optional<std::uint64_t> memory_bytes;
@@ -63,6 +72,7 @@ struct LaunchPlan {
   std::filesystem::path home_source;  ///< host folder bound there; empty: on a tmpfs seeded from the image
   std::string hostname = "localhost";
   std::vector<Mount> mounts;
+  std::vector<HostFile> host_files;
   Limits limits;
   Network network = Network::None;
   Filter filter = Filter::Workspace;

@@ -21,6 +21,10 @@ std::string to_json(const LaunchPlan& plan) {
   for (const Mount& m : plan.mounts) {
     mounts.push_back({{"source", m.source.string()}, {"target", m.target}, {"read_only", m.read_only}});
   }
+  json host_files = json::array();
+  for (const HostFile& file : plan.host_files) {
+    host_files.push_back({{"source", file.source.string()}, {"target", file.target}, {"device", file.device}});
+  }
   const json record = {
       {"name", plan.name},
       {"root", plan.root.string()},
@@ -37,6 +41,7 @@ std::string to_json(const LaunchPlan& plan) {
       {"home_source", path_or_null(plan.home_source)},
       {"hostname", plan.hostname},
       {"mounts", mounts},
+      {"host_files", host_files},
       {"limits",
        {{"memory_bytes", or_null(plan.limits.memory_bytes)},
         {"cpus", or_null(plan.limits.cpus)},

@@ -32,6 +32,9 @@ void check_plan(const LaunchPlan& plan, const ChildOptions& options) {
     throw Error(ErrorKind::Invalid, "there is no command to run");
   }
   check_inner_path(plan.cwd, "working folder");
+  for (const HostFile& file : plan.host_files) {
+    check_inner_path(file.target, "place of a host file");
+  }
   for (const Mount& m : plan.mounts) {
     check_inner_path(m.target, "mount target");
     if (m.target.find_first_not_of('/') == std::string::npos) {
@@ -248,6 +251,14 @@ Prepared prepare(const LaunchPlan& plan, const ChildOptions& options) {
   setup.writable.insert(setup.writable.end(), plan.writable.begin(), plan.writable.end());
   for (const Mount& m : plan.mounts) {
     add_bind(m.source, m.target, m.read_only);
+  }
+  for (const HostFile& file : plan.host_files) {
+    Bind bind;
+    bind.target = file.target;
+    bind.read_only = !file.device;
+    bind.device = file.device;
+    trees.plain(bind, file.source);
+    setup.binds.push_back(std::move(bind));
   }
   std::stable_sort(setup.binds.begin(), setup.binds.end());
   setup.filter = !options.filter.empty() ? options.filter : workspace_filter(writable_mount && ::geteuid() == 0);

@@ -71,6 +71,7 @@ struct Bind {
   std::string target;  ///< absolute, inside
   bool read_only = true;
   bool recursive = true;
+  bool device = false;  ///< a device node: mounted without nodev
   bool operator<(const Bind& other) const { return target < other.target; }
 };
 

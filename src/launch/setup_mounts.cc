@@ -321,7 +321,8 @@ void attach_bind(const Setup& s, int root, const Bind& bind) noexcept {
   if (tree < 0 || ::fstat(tree, &st) != 0) {
     give_up(s, Step::Mount, bind.source.c_str());
   }
-  if (!set_attributes(tree, kQuiet | (bind.read_only ? std::uint64_t{MOUNT_ATTR_RDONLY} : 0U), true)) {
+  const std::uint64_t quiet = bind.device ? std::uint64_t{MOUNT_ATTR_NOSUID} : kQuiet;
+  if (!set_attributes(tree, quiet | (bind.read_only ? std::uint64_t{MOUNT_ATTR_RDONLY} : 0U), true)) {
     give_up(s, Step::Mount, bind.source.c_str());
   }
   const int at = make_inside(root, bind.target.c_str(), S_ISDIR(st.st_mode), 0755);

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "core/error.h"
+#include "gpu/give.h"
 #include "image/model_image.h"
 #include "image/services.h"
 #include "launch/child.h"
@@ -84,7 +85,8 @@ class Monitor {
   int run(const std::function<void()>& started) {
     std::vector<launch::Forward> forwards = publish(record_);
     os::write_file(folder_.record(), to_json(record_), 0600);
-    const launch::LaunchPlan plan = plan_up(record_, folder_, input_.root);
+    launch::LaunchPlan plan = plan_up(record_, folder_, input_.root);
+    gpu::give_gpus(plan, record_.gpu);
     launch::ChildOptions options;
     options.id = input_.id;
     options.runtime = launch::find_runtime(record_.runtime);

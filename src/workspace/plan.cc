@@ -40,6 +40,7 @@ void add_options(Record& record, const UpOptions& options) {
                   service);
     }
   }
+  record.gpu.which = options.gpus.empty() ? record.gpu.which : options.gpus;
   record.ports = options.ports;
   record.runtime = options.runtime;
 }
@@ -54,6 +55,11 @@ std::map<std::string, std::string> variables_of(const oci::ImageConfig& config) 
   return variables;
 }
 
+/// What the person says, or all where the spec asks for CUDA.
+gpu::Request gpus_wanted(const std::optional<spec::Gpu>& spec, const std::string& asked) {
+  return {!asked.empty() ? asked : spec ? "all" : "", spec ? spec->cuda : ""};
+}
+
 /// What the spec alone decides, be it of a project or in an image's label.
 Record wanted_by(const spec::Spec& spec) {
   Record record;
@@ -61,6 +67,7 @@ Record wanted_by(const spec::Spec& spec) {
   record.jupyter = spec.services.jupyter.has_value();
   record.ssh = spec.services.ssh.has_value();
   record.ssh_keys = spec.services.ssh ? spec.services.ssh->keys : std::vector<std::string>{};
+  record.gpu = gpus_wanted(spec.gpu, "");
   record.outbound = spec.outbound;
   record.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids.value_or(kDefaultPids),
                    spec.resources.shm_bytes};
@@ -105,7 +112,7 @@ bool lies_in(const std::filesystem::path& path, const std::filesystem::path& fol
 
 }  // namespace
 
-launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path& root, const RunOptions& options) {
+RunPlan plan_run(const spec::Spec& spec, const std::filesystem::path& root, const RunOptions& options) {
   launch::LaunchPlan plan;
   plan.name = spec.name;
   plan.root = root;
@@ -129,11 +136,11 @@ launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path&
     add_mount(plan.mounts, m);
   }
   plan.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids, spec.resources.shm_bytes};
-  return plan;
+  return {std::move(plan), gpus_wanted(spec.gpu, options.gpus)};
 }
 
-launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference,
-                                  const std::filesystem::path& root, const RunOptions& options) {
+RunPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference, const std::filesystem::path& root,
+                       const RunOptions& options) {
   Record record;
   if (config.labels.contains("dev.slipway.spec")) {
     record = record_of_image(config, reference, root, {});
@@ -162,7 +169,8 @@ launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::str
     add_mount(plan.mounts, m);
   }
   plan.limits = record.limits;
-  return plan;
+  record.gpu.which = options.gpus.empty() ? record.gpu.which : options.gpus;
+  return {std::move(plan), std::move(record.gpu)};
 }
 
 void add_init(launch::LaunchPlan& plan) {

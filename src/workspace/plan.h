@@ -17,16 +17,22 @@ struct RunOptions {
   std::vector<std::string> command;
   std::vector<launch::Mount> mounts;       ///< take the place of the spec's at the same target
   std::map<std::string, std::string> env;  ///< win over the image's
+  std::string gpus;                        ///< as gpu::Request has it; empty: all where the spec asks for CUDA
+};
+
+struct RunPlan {
+  launch::LaunchPlan plan;  ///< without what gpu::give_gpus() adds
+  gpu::Request gpu;
 };
 
 /// The launch plan of `slipway run`: the image's root, the spec's mounts and limits, the command; a home that is gone
 /// afterwards, no network. Pure: sources of mounts are made absolute, not looked at.
-launch::LaunchPlan plan_run(const spec::Spec& spec, const std::filesystem::path& root, const RunOptions& options);
+RunPlan plan_run(const spec::Spec& spec, const std::filesystem::path& root, const RunOptions& options);
 
 /// The same for an image without its project. One that slipway did not make runs as the same ordinary user, with a home
 /// in /tmp.
-launch::LaunchPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference,
-                                  const std::filesystem::path& root, const RunOptions& options);
+RunPlan plan_run_image(const oci::ImageConfig& config, const std::string& reference, const std::filesystem::path& root,
+                       const RunOptions& options);
 
 /// Has the image's slipway-init run the plan's command, as pid 1: it reaps and passes signals on, which the native
 /// launcher does by itself and an OCI runtime does not.
@@ -38,6 +44,7 @@ struct UpOptions {
   std::vector<launch::Mount> mounts;           ///< take the place of the spec's at the same target
   std::map<std::string, std::string> env;      ///< win over the image's
   std::map<std::string, std::uint16_t> ports;  ///< of the host, by service
+  std::string gpus;                            ///< as RunOptions has it
   std::string runtime;                         ///< native, runc, crun; empty: the one it had
 };
 

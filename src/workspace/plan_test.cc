@@ -26,7 +26,7 @@ TEST(PlanRun, TheCommandLineWinsOverTheSpec) {
   options.command = {"true"};
   options.env = {{"A", "me"}};
   options.mounts = {{"/other", "/data", false}};
-  const launch::LaunchPlan plan = plan_run(spec, "/roots/r", options);
+  const launch::LaunchPlan plan = plan_run(spec, "/roots/r", options).plan;
   EXPECT_EQ(plan.env.at("A"), "me");
   EXPECT_EQ(plan.env.at("B"), "spec");
   EXPECT_EQ(plan.env.at("HOME"), "/home/dev");
@@ -36,6 +36,26 @@ TEST(PlanRun, TheCommandLineWinsOverTheSpec) {
   EXPECT_EQ(plan.limits.pids, 64U);
   EXPECT_EQ(plan.network, launch::Network::None);
   EXPECT_FALSE(plan.writable_root);
+}
+
+TEST(Gpus, AreAllOfThemWhereTheSpecAsksForCudaAndWhatThePersonSays) {
+  spec::Spec spec;
+  spec.name = "demo";
+  EXPECT_FALSE(plan_run(spec, "/r", {}).gpu.any());
+  EXPECT_FALSE(record_of(spec, "/r", {}).gpu.any());
+  spec.gpu = spec::Gpu{"11.2", "8"};
+  EXPECT_EQ(plan_run(spec, "/r", {}).gpu, (gpu::Request{"all", "11.2"}));
+  RunOptions none;
+  none.gpus = "none";
+  EXPECT_FALSE(plan_run(spec, "/r", none).gpu.any());
+  UpOptions first;
+  first.gpus = "0";
+  const Record record = record_of(spec, "/r", first);
+  EXPECT_EQ(record.gpu, (gpu::Request{"0", "11.2"}));
+  EXPECT_EQ(parse_record(to_json(record)), record);
+  const launch::LaunchPlan plan = plan_up(record, Folder{"/state"}, "/r");
+  EXPECT_EQ(plan.env.at("LD_LIBRARY_PATH"), "/run/nvidia/lib") << "also for what joins a running workspace";
+  EXPECT_TRUE(plan.host_files.empty()) << "they are looked for at every start";
 }
 
 TEST(RecordOfImage, TheLabelSaysWhatTheSpecSaid) {

@@ -49,6 +49,8 @@ std::string to_json(const Record& r) {
                        {"cpus", or_null(r.limits.cpus)},
                        {"pids", or_null(r.limits.pids)},
                        {"shm_bytes", or_null(r.limits.shm_bytes)}}},
+                     {"gpus", r.gpu.which},
+                     {"cuda", r.gpu.cuda},
                      {"outbound", r.outbound},
                      {"runtime", r.runtime},
                      {"ports", r.ports}};
@@ -76,6 +78,7 @@ Record parse_record(const std::string& text) {
     const Json& limits = json.at("limits");
     r.limits = {maybe<std::uint64_t>(limits, "memory_bytes"), maybe<double>(limits, "cpus"),
                 maybe<std::uint64_t>(limits, "pids"), maybe<std::uint64_t>(limits, "shm_bytes")};
+    r.gpu = {json.value("gpus", ""), json.value("cuda", "")};  // records of before there were GPUs have none
     r.outbound = json.at("outbound");
     r.runtime = json.value("runtime", "native");  // records of before there was a choice have none
     r.ports = json.at("ports").get<std::map<std::string, std::uint16_t>>();
@@ -169,6 +172,9 @@ launch::LaunchPlan plan_up(const Record& record, const Folder& folder, const std
   }
   if (plan.env.contains("VIRTUAL_ENV")) {
     plan.writable = {image::kPrefix};
+  }
+  if (record.gpu.any()) {
+    gpu::add_variables(plan.env);
   }
   plan.cwd = "/workspace";
   plan.uid = launch::InnerId{image::kUserId};

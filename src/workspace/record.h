@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "gpu/give.h"
 #include "launch/plan.h"
 #include "os/file.h"
 
@@ -31,7 +32,8 @@ struct Record {
   std::vector<std::string> ssh_keys;  ///< public keys that may log in, besides the caller's own
   std::vector<launch::Mount> mounts;
   launch::Limits limits;
-  bool outbound = true;  ///< a way out through the host
+  gpu::Request gpu;
+  bool outbound = true;            ///< a way out through the host
   std::string runtime = "native";  ///< who performs the launch plan, see launch::find_runtime()
   /// Port of 127.0.0.1 on the host by service; kept, so that a workspace comes back where it was.
   std::map<std::string, std::uint16_t> ports;
@@ -72,7 +74,8 @@ std::vector<std::string> workspace_names(const os::HostDirs& dirs);
 std::optional<Record> load_record(const Folder& folder);
 
 /// The launch plan of a workspace: slipway-init of the image as PID 1 with the image's services, which listen on lo of
-/// its own network namespace; home and installed packages are kept. Pure.
+/// its own network namespace; home and installed packages are kept. Pure: of GPUs it holds the variables only, their
+/// files come from gpu::give_gpus() at every start.
 launch::LaunchPlan plan_up(const Record& record, const Folder& folder, const std::filesystem::path& root);
 
 }  // namespace slip::workspace
