@@ -28,7 +28,7 @@ class Run final : public Command {
     o.value("env", 'e', "NAME=VALUE", env_,
             "set a variable inside; NAME alone takes the caller's value (may be repeated)");
     o.value("gpus", "WHICH", gpus_, "GPUs of this machine: all, none, or numbers and UUIDs separated by commas")
-        .fallback("all where the spec has `gpu:`, else none");
+        .fallback("all where the project's spec has `gpu:`, else none");
     o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun").fallback("native");
     o.flag("allow-mounts", allow_mounts_, "let an image mount the folders of this machine that it names");
     o.flag("plan", plan_, "print the launch plan, or the bundle of `--runtime`, and run nothing");
@@ -84,6 +84,7 @@ class Run final : public Command {
     folder_ = std::filesystem::current_path();
     workspace::RunPlan run = workspace::plan_run_image(image.config, image.reference, image.root, options);
     check_mounts_of_image(s, image.reference, run.plan.mounts, options.mounts, allow_mounts_, plan_);
+    note_gpus_of_image(s, image.reference, run.gpu);
     return run;
   }
 

@@ -59,7 +59,7 @@ class Up final : public Command {
             "publish `jupyter`, `ssh`, `rest` or `grpc` at this port (may be repeated)")
         .fallback("the one it had, or 8888 and 2222, or a free one");
     o.value("gpus", "WHICH", gpus_, "GPUs of this machine: all, none, or numbers and UUIDs separated by commas")
-        .fallback("all where the spec has `gpu:`, else none");
+        .fallback("all where the project's spec has `gpu:`, else none");
     o.value("runtime", "NAME", runtime_, "who performs the launch plan: native, runc or crun")
         .fallback("the one it had, or native");
     o.flag("allow-mounts", allow_mounts_, "let an image mount the folders of this machine that it names");
@@ -135,6 +135,7 @@ class Up final : public Command {
     workspace::Record record = workspace::record_of_image(image.config, image.reference, root, wanted);
     record.digest = image.digest.text();
     check_mounts_of_image(s, image.reference, record.mounts, wanted.mounts, allow_mounts_, plan_);
+    note_gpus_of_image(s, image.reference, record.gpu);
     return record;
   }
 

@@ -127,6 +127,12 @@ Runnable runnable_image(Session& s, const std::string& text, bool offline) {
   return result;
 }
 
+void note_gpus_of_image(Session& s, const std::string& reference, const gpu::Request& request) {
+  if (!request.cuda.empty() && request.which.empty()) {
+    s.events().info("`{}` is made for CUDA {}: `--gpus all` gives it the GPUs of this machine", reference, request.cuda);
+  }
+}
+
 void check_mounts_of_image(Session& s, const std::string& reference, const std::vector<launch::Mount>& mounts,
                            const std::vector<launch::Mount>& given, bool allowed, bool only_shown) {
   const std::string host = oci::Reference::parse(reference).registry;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "gpu/give.h"
 #include "launch/plan.h"
 #include "oci/reference.h"
 #include "oci/types.h"
@@ -46,6 +47,9 @@ Runnable runnable_image(Session& s, const std::string& reference, bool offline);
 /// @throws Error Denied naming each and the ways to allow it
 void check_mounts_of_image(Session& s, const std::string& reference, const std::vector<launch::Mount>& mounts,
                            const std::vector<launch::Mount>& given, bool allowed, bool only_shown);
+
+/// Says that an image is made for CUDA when nobody asked for GPUs.
+void note_gpus_of_image(Session& s, const std::string& reference, const gpu::Request& request);
 
 /// The digest that `reference` has in the store. @throws Error NotFound with the nearest name
 Digest require_image(Session& s, const std::string& reference);

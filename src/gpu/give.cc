@@ -120,7 +120,9 @@ std::vector<Gpu> selected(const launch::LaunchPlan& plan, const Driver& driver, 
       throw cannot_give(ErrorKind::NotFound, plan, format("there is no GPU `{}`", printable(wanted)))
           .add_hint(there.empty() ? "this machine has none" : "there is " + join(there, ", "));
     }
-    gpus.push_back(*at);
+    if (std::ranges::find(gpus, at->bus, &Gpu::bus) == gpus.end()) {
+      gpus.push_back(*at);
+    }
   }
   return gpus;
 }

@@ -103,7 +103,7 @@ TEST_F(Machine, GivesTheOnesThatAreNamedAndNoOther) {
   EXPECT_THAT(files("0"), testing::Contains("device /dev/nvidia1 <- dev/nvidia1"));
   EXPECT_THAT(files("0"), testing::Not(testing::Contains("device /dev/nvidia0 <- dev/nvidia0")));
   EXPECT_THAT(files("GPU-bbbb"), testing::Contains("device /dev/nvidia0 <- dev/nvidia0"));
-  EXPECT_EQ(files("1,GPU-aaaa").size(), files("all").size());
+  EXPECT_EQ(files("1,GPU-aaaa,1").size(), files("all").size());
   EXPECT_THAT(given("none").host_files, IsEmpty());
   EXPECT_THAT(given("").env, IsEmpty());
 }

@@ -86,6 +86,7 @@ Record from_spec_label(const spec::Spec& spec, const oci::ImageConfig& config, c
       record.mounts.push_back({m.source, m.target, m.read_only});
     }
   }
+  record.gpu.which.clear();  // an image does not help itself to devices
   add_options(record, options);
   return record;
 }

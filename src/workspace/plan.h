@@ -17,7 +17,7 @@ struct RunOptions {
   std::vector<std::string> command;
   std::vector<launch::Mount> mounts;       ///< take the place of the spec's at the same target
   std::map<std::string, std::string> env;  ///< win over the image's
-  std::string gpus;                        ///< as gpu::Request has it; empty: all where the spec asks for CUDA
+  std::string gpus;  ///< as gpu::Request has it; empty: all where a project's spec asks for CUDA, never for an image
 };
 
 struct RunPlan {
@@ -44,7 +44,7 @@ struct UpOptions {
   std::vector<launch::Mount> mounts;           ///< take the place of the spec's at the same target
   std::map<std::string, std::string> env;      ///< win over the image's
   std::map<std::string, std::uint16_t> ports;  ///< of the host, by service
-  std::string gpus;                            ///< as RunOptions has it
+  std::string gpus;                            ///< as in RunOptions
   std::string runtime;                         ///< native, runc, crun; empty: the one it had
 };
 

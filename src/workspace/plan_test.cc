@@ -63,6 +63,7 @@ TEST(RecordOfImage, TheLabelSaysWhatTheSpecSaid) {
   spec.name = "demo";
   spec.suite = "bookworm";
   spec.variant = "gpu";
+  spec.gpu = spec::Gpu{"11.2", "8"};
   spec.services.ssh = spec::Ssh{{"ssh-ed25519 AAAA mine"}};
   spec.mounts = {{"./out", "/out", false, {}}, {"/data", "/data", true, {}}};
   spec.resources.cpus = 1.5;
@@ -78,6 +79,10 @@ TEST(RecordOfImage, TheLabelSaysWhatTheSpecSaid) {
   EXPECT_FALSE(record.jupyter);
   EXPECT_TRUE(record.ssh_keys.empty()) << "personal keys are in no label";
   EXPECT_FALSE(record.outbound);
+  EXPECT_EQ(record.gpu, (gpu::Request{"", "11.2"})) << "an image does not help itself to devices";
+  UpOptions all;
+  all.gpus = "all";
+  EXPECT_TRUE(record_of_image(config, "r.example/demo:1", "/roots/r", all).gpu.any());
   EXPECT_EQ(record.limits.cpus, 1.5);
   EXPECT_EQ(record.limits.pids, record_of(spec, "/roots/r", {}).limits.pids);
   ASSERT_EQ(record.mounts.size(), 1U) << "what is relative belongs to a checkout";

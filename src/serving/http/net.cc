@@ -240,6 +240,7 @@ void Server::start(unsigned threads, std::chrono::microseconds busy_poll) {
   if (std::thread::hardware_concurrency() > 1) {
     busy_poll_ = busy_poll;
   }
+  thread_count_ = threads;  // the threads below read it
   for (unsigned i = 0; i < threads; ++i) {
     threads_.emplace_back([this] { work(); });
   }

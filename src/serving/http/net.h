@@ -126,7 +126,7 @@ class Server {
   void watch();
   void cut_expired();
   [[nodiscard]] bool others_sleep() const noexcept {
-    return waiting_.load(std::memory_order_relaxed) + 1 == threads_.size();
+    return waiting_.load(std::memory_order_relaxed) + 1 == thread_count_;
   }
 
   os::Fd poll_;
@@ -145,6 +145,7 @@ class Server {
   std::uint64_t next_id_;
   std::uint64_t events_ = 0;
   std::chrono::steady_clock::duration busy_poll_{};
+  unsigned thread_count_ = 0;
   std::atomic<unsigned> waiting_{0};  ///< threads that sleep until any connection has something
 };
 
