@@ -144,7 +144,7 @@ def main():
         "workspace": [HERE / "workspace.py", slipway, "--store", store],
         "registry": [HERE / "registry.py", slipway],
         "team": [HERE / "team.py", slipway, "--store", store],
-        "serving": [HERE / "serving.py", build, "--rounds", 3],
+        "serving": [HERE / "serving.py", build, "--rounds", 5],
         "build": [HERE / "build.py", slipway, "--downloads", store, "--no-lock"],
     }
     chosen = arguments.only or list(benches)
