@@ -116,7 +116,7 @@ def serving(record):
     ways = {name: way for name, way in record["ways"].items() if isinstance(way, dict)}
     bare = ways["TF_SessionRun, no server"]["p50"]
     lines = ["## Serving", "", f"half_plus_two with three values; the number behind a way is its connections; {record['rounds']} rounds of {record['seconds']:g} s, median round, the client on the same cores "
-             "(`bench/serving.py`). Loops of idle priority keep the cores awake, for every way alike; \"cores asleep\" is without them: what it adds is the machine's.", where(record), ""]
+             "(`bench/serving.py`). With `--rest_api_busy_poll_micros=0` the server sleeps between the requests of one connection, and waking a core is in each.", where(record), ""]
     lines += table(["way, connections", "p50 µs", "above the run", "p99 µs", "requests/s"],
                    [[name, f"{w['p50']:.1f}", "" if name.startswith(("TF_", "GET")) else f"{w['p50'] - bare:.0f}", f"{w['p99']:.0f}", f"{w['rps']:,.0f}"] for name, w in ways.items()])
     held, again = record["request"], record["reload"]
@@ -253,7 +253,7 @@ def figures(results):
         made.append(("first service within 5 ms of exec (measured ", f"{results['init']['managers']['slipway-init']['start ms']} ms from the call of unshare on, median of {results['init']['runs']}"))
     if "serving" in results:
         ways = results["serving"]["ways"]
-        made.append(("above TF_SessionRun, client included, on cores that are awake (measured ", f"{ways['REST, 1']['p50'] - ways['TF_SessionRun, no server']['p50']:.0f} µs"))
+        made.append(("above TF_SessionRun, client included (measured ", f"{ways['REST, 1']['p50'] - ways['TF_SessionRun, no server']['p50']:.0f} µs"))
         cost = results["serving"]["instructions"]
         made.append(("written in at most 350 (measured ", f"{cost['read']:.0f} and {cost['write']:.0f}"))
     return made

@@ -148,21 +148,6 @@ class FastApi:
         return [self.process.pid, *map(int, found)]
 
 
-class Awake:
-    """Keeps the cores from sleeping by a loop on each that runs only when nobody else wants it. A virtual machine takes tens of
-    microseconds to wake a core, twice a request, whoever the server is: with one connection that would be what is measured."""
-
-    def __enter__(self):
-        self.loops = [subprocess.Popen(["taskset", "-c", str(core), "chrt", "--idle", "0", sys.executable, "-S", "-c", "while True: pass"])
-                      for core in sorted(os.sched_getaffinity(0))]
-        return self
-
-    def __exit__(self, *_):
-        for loop in self.loops:
-            loop.kill()
-            loop.wait()
-
-
 def ours(*flags):
     return server.Server("--model_name=m", f"--model_base_path={MODEL}", *flags)
 
@@ -181,23 +166,21 @@ def latency():
     def note(name, result):
         rows.setdefault(name, []).append(result)
 
-    def whole_round(s):
+    def whole_round(s, sleeps):
         note("TF_SessionRun, no server", session_run())
         note("GET /healthz, 1", wrk(s.ports["REST"], "/healthz", 1))
         for connections in (1, 64):
             note(f"REST, {connections}", wrk(s.ports["REST"], "/v1/models/m:predict", connections, BODY))
             note(f"gRPC, {connections}", h2load(s.ports["gRPC"], connections))
+        note("REST, 1, --rest_api_busy_poll_micros=0", wrk(sleeps.ports["REST"], "/v1/models/m:predict", 1, BODY))
 
     rivals = {1: FastApi(1), 64: FastApi(os.cpu_count())}
-    with ours() as s:
-        with Awake():
-            for _ in range(ARGS.rounds):
-                whole_round(s)
-        for path, body, name in (("/healthz", None, "GET /healthz, 1, cores asleep"), ("/v1/models/m:predict", BODY, "REST, 1, cores asleep")):
-            note(name, wrk(s.ports["REST"], path, 1, body))
+    with ours() as s, ours("--rest_api_busy_poll_micros=0") as sleeps:
+        for _ in range(ARGS.rounds):
+            whole_round(s, sleeps)
     if rivals[1].available():
         for connections, rival in rivals.items():
-            with Awake(), rival:
+            with rival:
                 for _ in range(ARGS.rounds):
                     note(f"FastAPI, {connections}", wrk(rival.port, "/v1/models/m:predict", connections, BODY))
                 rows["FastAPI start"] = rival.start_seconds
