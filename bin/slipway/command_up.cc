@@ -114,8 +114,10 @@ class Up final : public Command {
  private:
   workspace::Record of_project(Session& s, fs::path& root) {
     const Project project = open_project(target_, variant_);
-    if (!plan_ && !image::services_recipe(project.spec, 0)) {
-      throw workspace::no_services(project.spec.full_name() + ":latest");  // before anything is built for it
+    const spec::Spec& spec = project.spec;
+    // Before anything is built for it. Files and steps of the spec may bring services of their own.
+    if (!plan_ && !image::services_recipe(spec, 0) && spec.files.empty() && spec.run.empty()) {
+      throw workspace::no_services(spec.full_name() + ":latest");
     }
     const image::InitProgram init = find_init();
     const lock::Lock& lock = require_lock(project, init);
