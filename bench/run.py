@@ -15,6 +15,7 @@ import pathlib
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -132,6 +133,7 @@ def main():
     parser.add_argument("--only", action="append")
     parser.add_argument("--skip-rival", action="append", default=[])
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted and started ends with us
     build = arguments.build.resolve()
     store = (arguments.store or build / "test-store").resolve()
     work = (arguments.work or build / "bench").resolve()

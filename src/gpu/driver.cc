@@ -1,5 +1,7 @@
 #include "gpu/driver.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 
@@ -100,6 +102,13 @@ std::optional<fs::path> driver_folder(const Driver& driver, const fs::path& root
     }
   }
   return std::nullopt;
+}
+
+bool may_open(const fs::path& node) {
+  constexpr fs::perms kOpen = fs::perms::others_read | fs::perms::others_write;
+  std::error_code none;
+  return ::geteuid() == 0 ? (fs::status(node, none).permissions() & kOpen) == kOpen
+                          : ::access(node.c_str(), R_OK | W_OK) == 0;
 }
 
 bool is_older(std::string_view version, std::string_view than) {

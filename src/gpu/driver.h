@@ -33,6 +33,10 @@ std::vector<std::filesystem::path> library_folders(const std::filesystem::path& 
 /// was installed since the driver was loaded.
 std::optional<std::filesystem::path> driver_folder(const Driver& driver, const std::filesystem::path& root = "/");
 
+/// True when the user of this process's workspaces may open a device node. Root's run as an id of their own, for which
+/// counts what everybody may do.
+bool may_open(const std::filesystem::path& node);
+
 /// Compares two versions part by part as numbers; missing parts are 0.
 bool is_older(std::string_view version, std::string_view than);
 

@@ -1,8 +1,5 @@
 #include "gpu/give.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 
@@ -34,8 +31,7 @@ constexpr std::array kLibraryNames = {"libcuda",
                                       "libnvidia-opticalflow"};
 
 Error cannot_give(ErrorKind kind, const launch::LaunchPlan& plan, const std::string& why) {
-  Error error(kind, "give `{}` the GPUs of this machine: {}", plan.name, why);
-  return error;
+  return Error(kind, "give `{}` the GPUs of this machine: {}", plan.name, why);
 }
 
 /// "libcuda" of "libcuda.so.580.159.04"; empty for what is no library.
@@ -86,10 +82,7 @@ void add_node(launch::LaunchPlan& plan, const fs::path& root, const std::string&
     }
     return;
   }
-  // For root, whose workspaces run as an id of their own: what everybody may do counts.
-  const fs::perms open = fs::perms::others_read | fs::perms::others_write;
-  const bool may =
-      ::geteuid() == 0 ? (fs::status(node).permissions() & open) == open : ::access(node.c_str(), R_OK | W_OK) == 0;
+  const bool may = may_open(node);
   if (!may && needed) {
     throw cannot_give(ErrorKind::Denied, plan, format("`/dev/{}` may not be opened by its user", name))
         .add_hint("let everybody open it (NVreg_DeviceFileMode=0666, the driver's default), or join its group");

@@ -336,7 +336,7 @@ std::vector<Finding> check_gpu(const fs::path& root) {
   for (const char* node : {"dev/nvidiactl", "dev/nvidia-uvm"}) {
     if (!is_there(root / node)) {
       missing.emplace_back(std::string("/") + node);
-    } else if (::access((root / node).c_str(), R_OK | W_OK) != 0) {
+    } else if (!gpu::may_open(root / node)) {
       closed.emplace_back(std::string("/") + node);
     }
   }
@@ -345,7 +345,7 @@ std::vector<Finding> check_gpu(const fs::path& root) {
                                      : amiss("gpu nodes", nodes, join(missing, ", ") + " missing", "both",
                                              "run `nvidia-modprobe -c0 -u` as root"));
   if (!closed.empty()) {
-    findings.push_back(amiss("gpu access", "this user may open them", join(closed, ", ") + " closed to this user",
+    findings.push_back(amiss("gpu access", "a workspace may open them", join(closed, ", ") + " closed to its user",
                              "both for reading and writing", "join the group that owns them"));
   }
   const std::string library = "libcuda.so." + driver;

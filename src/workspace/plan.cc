@@ -40,7 +40,7 @@ void add_options(Record& record, const UpOptions& options) {
                   service);
     }
   }
-  record.gpu.which = options.gpus.empty() ? record.gpu.which : options.gpus;
+  record.gpu.which = options.gpus;
   record.ports = options.ports;
   record.runtime = options.runtime;
 }
@@ -55,7 +55,7 @@ std::map<std::string, std::string> variables_of(const oci::ImageConfig& config) 
   return variables;
 }
 
-/// What the person says, or all where the spec asks for CUDA.
+/// What the person says, or all where the project's spec asks for CUDA. An image does not help itself to devices.
 gpu::Request gpus_wanted(const std::optional<spec::Gpu>& spec, const std::string& asked) {
   return {!asked.empty() ? asked : spec ? "all" : "", spec ? spec->cuda : ""};
 }
@@ -67,7 +67,7 @@ Record wanted_by(const spec::Spec& spec) {
   record.jupyter = spec.services.jupyter.has_value();
   record.ssh = spec.services.ssh.has_value();
   record.ssh_keys = spec.services.ssh ? spec.services.ssh->keys : std::vector<std::string>{};
-  record.gpu = gpus_wanted(spec.gpu, "");
+  record.gpu.cuda = spec.gpu ? spec.gpu->cuda : "";
   record.outbound = spec.outbound;
   record.limits = {spec.resources.memory_bytes, spec.resources.cpus, spec.resources.pids.value_or(kDefaultPids),
                    spec.resources.shm_bytes};
@@ -86,7 +86,6 @@ Record from_spec_label(const spec::Spec& spec, const oci::ImageConfig& config, c
       record.mounts.push_back({m.source, m.target, m.read_only});
     }
   }
-  record.gpu.which.clear();  // an image does not help itself to devices
   add_options(record, options);
   return record;
 }
@@ -170,7 +169,7 @@ RunPlan plan_run_image(const oci::ImageConfig& config, const std::string& refere
     add_mount(plan.mounts, m);
   }
   plan.limits = record.limits;
-  record.gpu.which = options.gpus.empty() ? record.gpu.which : options.gpus;
+  record.gpu.which = options.gpus;
   return {std::move(plan), std::move(record.gpu)};
 }
 
@@ -190,6 +189,7 @@ Record record_of(const spec::Spec& spec, const std::filesystem::path& root, cons
     add_mount(record.mounts, {absolute(m.source, spec.folder), m.target, m.read_only});
   }
   add_options(record, options);
+  record.gpu = gpus_wanted(spec.gpu, options.gpus);
   return record;
 }
 
