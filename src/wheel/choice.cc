@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ctime>
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "codec/json.h"
 #include "codec/sha256.h"
@@ -15,7 +16,7 @@
 namespace slip::wheel {
 namespace {
 
-constexpr const char* kChosen = "index-file";
+constexpr const char* kChosen = "index-file-2";  // to be raised with the rules of choice
 
 bool in_time(const IndexFile& file, const std::string& exclude_newer) {
   const auto uploaded = parse_rfc3339(file.upload_time);
@@ -106,6 +107,7 @@ File choose_file(const Wanted& wanted, const std::vector<IndexFile>& offered, co
   const IndexFile* best = nullptr;
   const IndexFile* sdist = nullptr;
   unsigned best_rank = 0;
+  std::pair<unsigned, std::string> best_build;
   for (const IndexFile& file : offered) {
     if (!in_time(file, exclude_newer)) {
       continue;
@@ -115,11 +117,14 @@ File choose_file(const Wanted& wanted, const std::vector<IndexFile>& offered, co
         continue;
       }
       const auto rank = tag_rank(*wheel, tags);
+      // A higher build tag first, as installers do; of what is left any, but for everybody the same.
       const bool better =
-          rank && (best == nullptr || *rank < best_rank || (*rank == best_rank && file.file > best->file));
+          rank && (best == nullptr || *rank < best_rank ||
+                   (*rank == best_rank && std::tie(wheel->build, file.file) > std::tie(best_build, best->file)));
       if (better) {
         best = &file;
         best_rank = *rank;
+        best_build = wheel->build;
       }
     } else if (const auto source = parse_sdist_name(file.file)) {
       if (source->name == wanted.name && same_version(source->version, wanted.version) &&

@@ -41,6 +41,14 @@ TEST_F(Choice, WhatWasUploadedTooLateIsNotTaken) {
   EXPECT_THROW(choose("2024-06-01T10:00:00Z"), Error);
 }
 
+TEST_F(Choice, AmongEqualsTheHighestBuildTagIsTaken) {
+  std::vector<IndexFile> offered;
+  for (const char* build : {"", "-10", "-9"}) {
+    offered.push_back({std::string("x-1.0") + build + "-py3-none-any.whl", "", Digest::from(kOld), 7, "", "", false});
+  }
+  EXPECT_EQ(choose_file({"x", "1.0", {}}, offered, target_, "2024-06-01T12:00:00Z").file, "x-1.0-10-py3-none-any.whl");
+}
+
 TEST_F(Choice, TheSameQuestionIsNotAskedTwice) {
   const File first = choose("2024-06-01T12:00:00Z");
   const File second = choose("2024-06-01T12:00:00Z");

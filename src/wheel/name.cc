@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 
 #include "core/text.h"
 
@@ -47,6 +48,14 @@ std::optional<WheelName> parse_wheel_name(std::string_view file) {
   WheelName wheel;
   wheel.name = normalise(fields[0]);
   wheel.version = std::string(fields[1]);
+  if (fields.size() == 6) {
+    const std::string_view build = fields[2];
+    const auto [rest, fault] = std::from_chars(build.data(), build.data() + build.size(), wheel.build.first);
+    if (fault != std::errc()) {
+      return std::nullopt;
+    }
+    wheel.build.second = std::string(rest, build.data() + build.size());
+  }
   const std::size_t tags = fields.size() - 3;
   wheel.pythons = parts(fields[tags]);
   wheel.abis = parts(fields[tags + 1]);

@@ -41,13 +41,16 @@ TEST(Name, WheelNamesComeApart) {
   const auto build = parse_wheel_name("x-1.0-2-cp39-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl");
   ASSERT_TRUE(build);
   EXPECT_EQ(build->version, "1.0");
+  EXPECT_EQ(build->build, (std::pair<unsigned, std::string>(2, "")));
+  EXPECT_EQ(parse_wheel_name("x-1.0-12local-py3-none-any.whl")->build, (std::pair<unsigned, std::string>(12, "local")));
+  EXPECT_LT(wheel->build, build->build);
   EXPECT_EQ(build->abis, (std::vector<std::string>{"abi3"}));
   EXPECT_EQ(build->platforms.size(), 2U);
 }
 
 TEST(Name, WhatIsNoWheelNameIsRefused) {
   for (const char* name : {"", ".whl", "x.whl", "x-1-py3-none.whl", "x-1-py3-none-any.zip", "a/x-1-py3-none-any.whl",
-                           "--py3-none-any.whl", "x-1-2-3-py3-none-any.whl"}) {
+                           "--py3-none-any.whl", "x-1-2-3-py3-none-any.whl", "x-1-two-py3-none-any.whl"}) {
     EXPECT_FALSE(parse_wheel_name(name)) << name;
   }
 }
