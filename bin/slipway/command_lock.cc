@@ -42,7 +42,7 @@ class Lock final : public Command {
       require_lock(project, init);
       return report(s, project, *project.lock, false, start);
     }
-    const lock::SolveOptions options{project.lock, update_, update_all_, init.sha256};
+    const lock::SolveOptions options{lock_to_follow(project), update_, update_all_, init.sha256};
     const lock::Lock solved = lock::solve(project.spec, options, s.context(offline_));
     const bool changed = !project.lock || !(*project.lock == solved);
     if (diff_) {
@@ -94,6 +94,11 @@ class Lock final : public Command {
     for (const lock::Added& added : now.added) {
       if (!project.lock || std::ranges::find(project.lock->added, added) == project.lock->added.end()) {
         s.say(format(" + {} (added: {})", added.constraint, added.because));
+      }
+    }
+    for (const lock::LeftOut& left_out : now.left_out) {
+      if (!project.lock || std::ranges::find(project.lock->left_out, left_out) == project.lock->left_out.end()) {
+        s.say(format(" - {} (left out: {})", left_out.name, left_out.because));
       }
     }
     if (project.lock) {

@@ -46,6 +46,21 @@ Project open_project(const std::string& file, const std::string& variant) {
   return project;
 }
 
+std::optional<lock::Lock> lock_to_follow(const Project& project) {
+  if (project.lock || project.spec.variant.empty()) {
+    return project.lock;
+  }
+  const fs::path base = project.spec.folder / "slipway.lock";
+  if (const auto text = os::read_file_if_any(base)) {
+    try {
+      return lock::from_toml(*text, base.filename().string());
+    } catch (const Error&) {
+      return std::nullopt;  // whoever locks the base is told
+    }
+  }
+  return std::nullopt;
+}
+
 std::pair<fs::path, Digest> find_program(const char* name, const char* variable) {
   const char* given = std::getenv(variable);
   const fs::path path =

@@ -21,6 +21,10 @@ struct Project {
 /// @throws Error NotFound with `slipway init` as hint
 Project open_project(const std::string& file, const std::string& variant);
 
+/// The lock whose choices a new one keeps where it can: its own, or for a variant that is locked for the first time
+/// that of the base.
+std::optional<lock::Lock> lock_to_follow(const Project& project);
+
 /// The slipway-init that belongs to this program: beside it, as built or installed. SLIPWAY_INIT overrides.
 image::InitProgram find_init();
 /// Another program of slipway's, beside slipway or where the variable says, with its digest.

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,8 +26,9 @@ struct Suite {
   std::string name;                     ///< directory under dists/
   std::vector<std::string> components;  ///< "main", …
 };
-/// main, updates and security of a release ("bullseye", "bookworm", "trixie"). @throws Error NotFound (suggests)
-std::vector<Suite> suites_of(const std::string& release, bool non_free = false);
+/// main, updates and security of a release ("bullseye", "bookworm", "trixie"), each with the component main and those
+/// of `more`. @throws Error NotFound (suggests)
+std::vector<Suite> suites_of(const std::string& release, const std::set<std::string>& more = {});
 /// What every image of this release starts from, besides Essential: package names ("python3.9", "ca-certificates", …).
 std::vector<std::string> base_requests(const std::string& release, bool with_python);
 
@@ -50,8 +52,9 @@ struct Solution {
 /// A request of the user: name, or name=version.
 struct Request {
   std::string name;
-  std::string version;  ///< empty: newest
-  std::string place;    ///< "slipway.yaml:7:8", for messages
+  std::string version;             ///< empty: newest
+  std::string place;               ///< "slipway.yaml:7:8", for messages
+  std::string component = "main";  ///< where it lies; what it depends on may lie in any component that is asked for
 };
 
 /// Downloads and verifies the suites' indexes (gpgv, Debian's archive keyring; Packages by hash; cached in the

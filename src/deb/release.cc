@@ -36,13 +36,10 @@ const DebianRelease& known_release(const std::string& release) {
   throw error;
 }
 
-std::vector<Suite> suites_of(const std::string& release, bool non_free) {
+std::vector<Suite> suites_of(const std::string& release, const std::set<std::string>& more) {
   known_release(release);
   std::vector<std::string> components = {"main"};
-  if (non_free) {
-    components.emplace_back("contrib");
-    components.emplace_back("non-free");
-  }
+  std::ranges::copy_if(more, std::back_inserter(components), [](const std::string& c) { return c != "main"; });
   return {{"debian", release, components},
           {"debian", release + "-updates", components},
           {"debian-security", release + "-security", components}};

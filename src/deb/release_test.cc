@@ -11,11 +11,11 @@ namespace {
 constexpr const char* kDigest = "c974c29a32187129bcd03242961dcdd1561f12e65c80dcfcb067054824225d80";
 
 TEST(release, suites_of_known_releases) {
-  const auto suites = suites_of("bookworm", true);
+  const auto suites = suites_of("bookworm", {"main", "non-free"});
   ASSERT_EQ(suites.size(), 3U);
   EXPECT_EQ(suites[2].alias, "debian-security");
   EXPECT_EQ(suites[2].name, "bookworm-security");
-  EXPECT_EQ(suites[0].components, (std::vector<std::string>{"main", "contrib", "non-free"}));
+  EXPECT_EQ(suites[0].components, (std::vector<std::string>{"main", "non-free"}));
   try {
     suites_of("bookwrom");
     FAIL();

@@ -276,8 +276,12 @@ Solution solve(const std::string& release, const std::vector<Request>& requests,
   Task task(events, "Resolving", release + " packages");
   const std::int64_t now = std::time(nullptr);
   Solution solution;
+  std::set<std::string> components;
+  for (const Request& request : requests) {
+    components.insert(request.component);
+  }
   Index index;
-  for (const Suite& suite : suites_of(release)) {
+  for (const Suite& suite : suites_of(release, components)) {
     const ReleaseFile file = fetch_release(suite, now, config, client, store);
     note_age(suite, file, release, solution);
     solution.epoch = std::max(solution.epoch, file.date);

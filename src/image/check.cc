@@ -7,8 +7,11 @@
 #include <nlohmann/json.hpp>
 #include "codec/json.h"
 #include "codec/sha256.h"
+#include "core/count.h"
 #include "core/text.h"
+#include "cuda/toolkit.h"
 #include "lock/packages.h"
+#include "lock/solve.h"
 
 namespace slip::image {
 namespace {
@@ -17,17 +20,27 @@ using codec::Json;
 
 constexpr std::string_view kBucket = "import";
 
-// Each module on its own, all in one process: one interpreter start, and shared dependencies load once.
-constexpr const char* kImport = R"(
-import importlib, json, sys, traceback
-failed = {}
-for name in sys.argv[1:]:
+// Each module on its own, all in one process: one interpreter start, and shared dependencies load once. Then what is
+// loaded by soname, with every symbol bound, by the image's own loader; and what TensorFlow says it was built for.
+constexpr const char* kProbe = R"(
+import ctypes, importlib, json, os, sys, traceback
+modules, libraries = json.loads(sys.argv[1])
+failed, missing, built = {}, {}, {}
+for name in modules:
     try:
         importlib.import_module(name)
     except BaseException as error:
         failed[name] = traceback.format_exception_only(type(error), error)[-1].strip()
+for name in libraries:
+    try:
+        ctypes.CDLL(name, mode=os.RTLD_NOW)
+    except OSError as error:
+        missing[name] = str(error)
+if libraries and 'tensorflow' in sys.modules:
+    info = sys.modules['tensorflow'].sysconfig.get_build_info()
+    built['tensorflow'] = {'cuda': info.get('cuda_version', ''), 'cudnn': info.get('cudnn_version', '')}
 sys.stdout.flush()
-print('\n' + json.dumps(failed))
+print('\n' + json.dumps({'imports': failed, 'libraries': missing, 'builds': built}))
 )";
 
 struct Module {
@@ -95,14 +108,100 @@ std::vector<Module> modules_to_check(const spec::Spec& spec, const lock::Lock& l
   return modules;
 }
 
-Error import_error(const Json& failed, const std::vector<Module>& modules) {
-  Error error(ErrorKind::Invalid, "import check: {} of {} modules cannot be imported", failed.size(), modules.size());
+Error import_error(const Json& failed, std::size_t modules) {
+  Error error(ErrorKind::Invalid, "import check: {} of {} modules cannot be imported", failed.size(), modules);
   for (const auto& [name, why] : failed.items()) {
     error.add_cause(format("`import {}`: {}", name, printable(why.get<std::string>())));
   }
   error.add_hint(
       "pin another version of what the message names; `import-check: false` in slipway.yaml switches the check off");
   return error;
+}
+
+/// What is missing would be told by nobody at run time: frameworks then compute on the CPU without a word.
+void refuse_unusable_gpu(const Json& found, const spec::Gpu& gpu) {
+  if (const Json& missing = found.at("libraries"); !missing.empty()) {
+    Error error(ErrorKind::Invalid, "GPU check: {} of CUDA {} and cuDNN {} cannot be loaded in the image",
+                counted(missing.size(), "shared object"), gpu.cuda, gpu.cudnn);
+    for (const auto& [name, why] : missing.items()) {
+      error.add_cause(printable(why.get<std::string>()));
+    }
+    error.add_hint("name other versions with `gpu:`; `import-check: false` in slipway.yaml switches the check off");
+    throw error;
+  }
+  for (const auto& [framework, build] : found.at("builds").items()) {
+    const std::string why = cuda::misfit(
+        {framework, build.at("cuda").get<std::string>(), build.at("cudnn").get<std::string>()}, gpu.cuda, gpu.cudnn);
+    if (!why.empty()) {
+      throw Error(ErrorKind::Invalid, "GPU check: {}: it would run on the CPU", why)
+          .add_hint("require a release built for them, or name others with `gpu:`; `tensorflow-cpu` has no CUDA at all")
+          .add_hint("`import-check: false` in slipway.yaml switches the check off");
+    }
+  }
+}
+
+/// What is to be tried that this store does not know to work.
+struct Questions {
+  std::vector<std::string> modules;
+  std::vector<std::string> libraries;
+  std::vector<std::string> records;  ///< that the answers are kept under
+  [[nodiscard]] bool any() const noexcept { return !records.empty(); }
+  [[nodiscard]] std::string title() const {
+    std::vector<std::string> parts;
+    if (!modules.empty()) {
+      parts.push_back(counted(modules.size(), "module"));
+    }
+    if (!libraries.empty()) {
+      parts.push_back(counted(libraries.size(), "shared object") + " of CUDA");
+    }
+    return join(parts, ", ");
+  }
+};
+
+Questions questions_of(const spec::Spec& spec, const lock::Lock& lock, const std::vector<wheel::WheelInput>& inputs,
+                       const store::Store& store) {
+  const auto graph = dependency_graph(inputs, lock);
+  Questions questions;
+  const std::string whole = closure_digest("", graph, lock).hex();
+  if (spec.gpu) {
+    const std::string record = format("gpu {} {} {}", spec.gpu->cuda, spec.gpu->cudnn, whole);
+    if (!store.record(kBucket, record)) {
+      questions.libraries = lock::cuda_parts(spec).sonames;
+      questions.records.push_back(record);
+    }
+  }
+  for (const Module& module : modules_to_check(spec, lock, inputs)) {
+    const std::string record = module.name + " " + closure_digest(module.wheel, graph, lock).hex();
+    // What a framework was built for is asked of the module itself.
+    if (!store.record(kBucket, record) || !questions.libraries.empty()) {
+      questions.modules.push_back(module.name);
+      questions.records.push_back(record);
+    }
+  }
+  return questions;
+}
+
+Json ask(const Questions& questions, const spec::Spec& spec, Engine& engine, lock::Context& context) {
+  const os::TempDir scratch = context.store.temp_dir("import-");
+  launch::Sandbox::Options options;
+  options.lower = engine.root();
+  options.scratch = scratch.path();
+  options.id = context.id;
+  options.emulate_ownership = false;
+  launch::Sandbox sandbox(std::move(options), context.events);
+  const launch::SandboxRun ran = sandbox.run({std::string(kPrefix) + "/bin/python", "-c", kProbe,
+                                              Json::array({Json(questions.modules), Json(questions.libraries)}).dump()},
+                                             image_env(spec));
+  const std::size_t line = ran.output.rfind("\n{");
+  Json found = line == std::string::npos ? Json() : Json::parse(ran.output.substr(line + 1), nullptr, false);
+  if (!ran.status.ok() || !found.is_object()) {
+    Error error(ErrorKind::Invalid, "import check: {}", ran.status.text());
+    for (const std::string_view text : split(trim(ran.output), '\n')) {
+      error.add_cause(printable(text));
+    }
+    throw error;
+  }
+  return found;
 }
 
 }  // namespace
@@ -116,41 +215,17 @@ void check_imports(const spec::Spec& spec, const lock::Lock& lock, Engine& engin
     return;
   }
   const wheel::Target target = lock::target_of(lock.debs, lock.suite, lock.python, context);
-  const std::vector<wheel::WheelInput> inputs = lock::wheel_files(lock, target, context);
-  const auto graph = dependency_graph(inputs, lock);
-  std::vector<std::string> argv = {std::string(kPrefix) + "/bin/python", "-c", kImport};
-  std::vector<std::string> records;
-  const std::vector<Module> modules = modules_to_check(spec, lock, inputs);
-  for (const Module& module : modules) {
-    const std::string record = module.name + " " + closure_digest(module.wheel, graph, lock).hex();
-    if (!context.store.record(kBucket, record)) {
-      argv.push_back(module.name);
-      records.push_back(record);
+  const Questions questions = questions_of(spec, lock, lock::wheel_files(lock, target, context), context.store);
+  if (questions.any()) {
+    Task task(context.events, "Importing", questions.title());
+    const Json found = ask(questions, spec, engine, context);
+    if (const Json& failed = found.at("imports"); !failed.empty()) {
+      throw import_error(failed, questions.modules.size());
     }
-  }
-  if (!records.empty()) {
-    Task task(context.events, "Importing", format("{} modules", records.size()));
-    const os::TempDir scratch = context.store.temp_dir("import-");
-    launch::Sandbox::Options options;
-    options.lower = engine.root();
-    options.scratch = scratch.path();
-    options.id = context.id;
-    options.emulate_ownership = false;
-    launch::Sandbox sandbox(std::move(options), context.events);
-    const launch::SandboxRun ran = sandbox.run(argv, image_env(spec));
-    const std::size_t line = ran.output.rfind("\n{");
-    const Json failed = line == std::string::npos ? Json() : Json::parse(ran.output.substr(line + 1), nullptr, false);
-    if (!ran.status.ok() || !failed.is_object()) {
-      Error error(ErrorKind::Invalid, "import check: {}", ran.status.text());
-      for (const std::string_view text : split(trim(ran.output), '\n')) {
-        error.add_cause(printable(text));
-      }
-      throw error;
+    if (spec.gpu) {
+      refuse_unusable_gpu(found, *spec.gpu);
     }
-    if (!failed.empty()) {
-      throw import_error(failed, modules);
-    }
-    for (const std::string& record : records) {
+    for (const std::string& record : questions.records) {
       context.store.set_record(kBucket, record, "ok");
     }
     task.succeed();

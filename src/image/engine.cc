@@ -180,6 +180,16 @@ struct Engine::State {
     return all;
   }
 
+  std::vector<std::string> libraries_of(const SystemRecipe& recipe) {
+    std::vector<std::string> paths;
+    for (const lock::Wheel& w : recipe.libraries) {
+      ensure_wheels();
+      const std::vector<std::string> own = wheel::shared_libraries(wheels.at(w.name), target());
+      paths.insert(paths.end(), own.begin(), own.end());
+    }
+    return paths;
+  }
+
   Items captured(const Recipe& recipe, const std::function<Items(const std::filesystem::path& scratch)>& make) {
     const std::filesystem::path folder =
         context.store.ensure_tree(captured_key(recipe), [&](const std::filesystem::path& into) {
@@ -210,7 +220,7 @@ struct Engine::State {
           lower.push_back(get(below));
         }
       }
-      return system_items(*system, lower, system->python.empty() ? wheel::Target{} : target());
+      return system_items(*system, lower, system->python.empty() ? wheel::Target{} : target(), libraries_of(*system));
     }
     if (const auto* texts = std::get_if<TextsRecipe>(&recipe)) {
       return texts_items(*texts);

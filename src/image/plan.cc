@@ -5,12 +5,17 @@
 #include "codec/sha256.h"
 #include "core/format.h"
 #include "core/time.h"
+#include "cuda/toolkit.h"
 #include "image/files.h"
 #include "image/services.h"
 #include "lock/packages.h"
 
 namespace slip::image {
 namespace {
+
+/// What kernels may take that the driver compiles from PTX for a GPU newer than the image's CUDA, in bytes: its own
+/// limit is below what TensorFlow's come to, so that they would be compiled again and again.
+constexpr const char* kKernelCache = "4294967296";
 
 /// Layer names in the order their layers stand: the base first, the rest by name.
 template <class Package>
@@ -64,6 +69,16 @@ void add_wheels(std::vector<LayerPlan>& layers, const lock::Lock& lock) {
   }
 }
 
+/// Wheels whose libraries are found by soname.
+std::vector<lock::Wheel> library_wheels(const spec::Spec& spec, const lock::Lock& lock) {
+  std::vector<lock::Wheel> wheels;
+  if (spec.gpu) {
+    std::ranges::copy_if(lock.wheels, std::back_inserter(wheels),
+                         [](const lock::Wheel& w) { return cuda::brings_libraries(w.name); });
+  }
+  return wheels;
+}
+
 }  // namespace
 
 std::vector<LayerPlan> wheel_layers(const lock::Lock& lock) {
@@ -80,6 +95,9 @@ std::map<std::string, std::string> image_env(const spec::Spec& spec) {
   if (!spec.python.empty()) {
     env["PATH"] = format("{}/bin:{}", kPrefix, env["PATH"]);
     env["VIRTUAL_ENV"] = kPrefix;
+  }
+  if (spec.gpu) {
+    env["CUDA_CACHE_MAXSIZE"] = kKernelCache;
   }
   for (const auto& [name, value] : spec.env) {
     env[name] = value;
@@ -104,7 +122,8 @@ std::vector<LayerPlan> plan_layers(const spec::Spec& spec, const lock::Lock& loc
   }
   layers.push_back({"system",
                     {},
-                    SystemRecipe{lock.suite, epoch, spec.user, lock.python, kPrefix, image_env(spec), key(configure)}});
+                    SystemRecipe{lock.suite, epoch, spec.user, lock.python, kPrefix, image_env(spec), key(configure),
+                                 library_wheels(spec, lock)}});
   if (spec.services.jupyter && !spec.services.jupyter->nbextensions.empty()) {
     layers.push_back({"nbextensions",
                       {},

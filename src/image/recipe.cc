@@ -22,6 +22,11 @@ Json inputs(const std::vector<lock::Deb>& debs) {
   return list;
 }
 
+std::string input(const lock::Wheel& w) {
+  const Digest& sha256 = w.built ? w.built->sha256 : w.artifact.sha256;
+  return w.name + " " + w.version + " " + sha256.hex();
+}
+
 Json texts(const std::vector<TextsRecipe::File>& files) {
   Json list = Json::array();
   for (const TextsRecipe::File& f : files) {
@@ -40,15 +45,17 @@ struct Describe {
   Json operator()(const WheelsRecipe& r) const {
     Json list = Json::array();
     for (const lock::Wheel& w : r.wheels) {
-      const Digest& sha256 = w.built ? w.built->sha256 : w.artifact.sha256;
-      list.push_back(w.name + " " + w.version + " " + sha256.hex() +
-                     (r.requested.contains(w.name) ? " requested" : ""));
+      list.push_back(input(w) + (r.requested.contains(w.name) ? " requested" : ""));
     }
     return {{"kind", "wheels"}, {"python", r.python_build}, {"prefix", r.prefix}, {"wheels", list}};
   }
   Json operator()(const SystemRecipe& r) const {
-    return {{"kind", "system"},   {"suite", r.suite},   {"epoch", r.epoch},   {"user", r.user},
-            {"python", r.python}, {"prefix", r.prefix}, {"env", Json(r.env)}, {"configured", r.configured.hex()}};
+    Json json = {{"kind", "system"},   {"suite", r.suite},   {"epoch", r.epoch},   {"user", r.user},
+                 {"python", r.python}, {"prefix", r.prefix}, {"env", Json(r.env)}, {"configured", r.configured.hex()}};
+    for (const lock::Wheel& w : r.libraries) {
+      json["libraries"].push_back(input(w));
+    }
+    return json;
   }
   Json operator()(const NbextensionsRecipe& r) const {
     return {{"kind", "nbextensions"}, {"format", 3},  // to be raised with what image/steps.cc does for it
@@ -82,10 +89,7 @@ struct Describe {
             {"debs", inputs(r.debs)}, {"paths", Json(r.paths)}, {"texts", texts(r.texts)}};
   }
   Json operator()(const ExtractRecipe& r) const {
-    return {{"kind", "extracted"},
-            {"epoch", r.epoch},
-            {"wheel", r.wheel.name + " " + r.wheel.version + " " + r.wheel.artifact.sha256.hex()},
-            {"files", Json(r.files)}};
+    return {{"kind", "extracted"}, {"epoch", r.epoch}, {"wheel", input(r.wheel)}, {"files", Json(r.files)}};
   }
   Json operator()(const ProgramsRecipe& r) const {
     Json list = Json::array();

@@ -46,6 +46,7 @@ struct SystemRecipe {
   std::string prefix;
   std::map<std::string, std::string> env;  ///< of the image
   Digest configured;                       ///< key of the configure layer: its account files are the base of ours
+  std::vector<lock::Wheel> libraries;      ///< wheels whose shared libraries the loader must find by soname
 };
 
 /// Notebook extensions installed and enabled for everybody.

@@ -30,6 +30,11 @@ class Layer {
     item.content = codec::InlineContent{std::move(text)};
     items_.push_back(std::move(item));
   }
+  void link(const std::string& path, std::string target) {
+    LayerItem item;
+    item.entry = {path, FileType::Symlink, 0777, 0, 0, 0, epoch_, std::move(target), 0, 0, {}};
+    items_.push_back(std::move(item));
+  }
   void add(std::vector<LayerItem> items) { std::move(items.begin(), items.end(), std::back_inserter(items_)); }
   std::vector<LayerItem> take() {
     codec::sort_items(items_);
@@ -66,8 +71,8 @@ std::string with_account(const std::string& text, const std::string& file, const
   return text + line + "\n";
 }
 
-/// Without the group `tty`: where only one id is mapped, programs that find it give terminals to an id that is not there,
-/// and every login on a terminal dies.
+/// Without the group `tty`: where only one id is mapped, programs that find it give terminals to an id that is not
+/// there, and every login on a terminal dies.
 std::string without_tty(const std::string& text) {
   std::string kept;
   for (const std::string_view row : split(text, '\n')) {
@@ -100,7 +105,8 @@ void add_accounts(Layer& out, const SystemRecipe& recipe, std::span<const std::v
     if (below == nullptr) {
       throw Error(ErrorKind::Internal, "the configured system has no /{}", account.file);
     }
-    out.file(account.file, with_account(without_tty(content_of(*below)), account.file, recipe.user, account.id_field, account.line),
+    out.file(account.file,
+             with_account(without_tty(content_of(*below)), account.file, recipe.user, account.id_field, account.line),
              below->entry.mode, below->entry.uid, below->entry.gid);
   }
 }
@@ -123,8 +129,8 @@ void add_login_environment(Layer& out, const SystemRecipe& recipe) {
   out.file("etc/profile.d/slipway.sh", format("PATH=\"{}/bin:$PATH\"\nexport PATH\n", recipe.prefix));
 }
 
-/// Bash reads /etc/bash.bashrc in every session over SSH, also for a single command. They begin where the project is, as
-/// everything else in a workspace does. In front, because Debian's file returns early when nobody types.
+/// Bash reads /etc/bash.bashrc in every session over SSH, also for a single command. They begin where the project is,
+/// as everything else in a workspace does. In front, because Debian's file returns early when nobody types.
 void add_session_folder(Layer& out, std::span<const std::vector<LayerItem>> lower) {
   const LayerItem* below = find(lower, "etc/bash.bashrc");
   if (below == nullptr) {
@@ -138,6 +144,21 @@ void add_session_folder(Layer& out, std::span<const std::vector<LayerItem>> lowe
   esac
 fi
 )" + content_of(*below));
+}
+
+/// Links in the first folder that the loader looks into without any configuration: no cache to be made anew, no
+/// variable that a session could lose.
+void add_library_links(Layer& out, std::span<const std::string> libraries) {
+  if (libraries.empty()) {
+    return;
+  }
+  const std::string folder = "usr/lib/x86_64-linux-gnu";
+  for (const char* path : {"usr", "usr/lib", folder.c_str()}) {
+    out.folder(path);
+  }
+  for (const std::string& library : libraries) {
+    out.link(folder + library.substr(library.rfind('/')), "/" + library);
+  }
 }
 
 }  // namespace
@@ -170,7 +191,7 @@ std::vector<LayerItem> texts_items(const TextsRecipe& recipe) {
 }
 
 std::vector<LayerItem> system_items(const SystemRecipe& recipe, std::span<const std::vector<LayerItem>> lower,
-                                    const wheel::Target& target) {
+                                    const wheel::Target& target, std::span<const std::string> libraries) {
   Layer out(recipe.epoch);
   out.folder("etc");
   add_accounts(out, recipe, lower);
@@ -180,6 +201,7 @@ std::vector<LayerItem> system_items(const SystemRecipe& recipe, std::span<const 
     add_login_environment(out, recipe);
     out.add(wheel::venv_skeleton(target));
   }
+  add_library_links(out, libraries);
   return out.take();
 }
 

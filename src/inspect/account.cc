@@ -63,6 +63,8 @@ std::vector<std::string> reasons(const std::string& kind, const std::string& nam
       }
     } else if (why == "base") {
       why = kind == "deb" ? "part of every image" : "part of every image with Python packages";
+    } else if (why == lock::kGpu) {
+      why = "`gpu: …` of the spec";
     } else if (why.starts_with("service ")) {
       why = format("`services: {{{}: …}}` of the spec", why.substr(8));
     }
@@ -78,7 +80,7 @@ std::string maker_of(const std::string& kind, const std::string& name, const spe
     return "the packages' own maintainer scripts";
   }
   if (kind == "system") {
-    return "slipway: the workspace user, its home, the virtual environment";
+    return "slipway: the workspace user, its home, the virtual environment, links to the libraries of wheels";
   }
   if (kind == "nbextensions") {
     return "`services: {jupyter: {nbextensions: …}}` of the spec";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "codec/json.h"
 #include "core/count.h"
@@ -59,11 +60,11 @@ std::optional<deb::ReleaseFile> release_file(const deb::Suite& suite, std::int64
 }
 
 /// Fills the index; the reason when that cannot be done.
-std::string read_indexes(const std::string& release, std::int64_t now, lock::Context& context, deb::Index& index,
-                         FixReport& report) {
+std::string read_indexes(const std::string& release, const std::set<std::string>& components, std::int64_t now,
+                         lock::Context& context, deb::Index& index, FixReport& report) {
   std::int64_t newest = 0;
   try {
-    for (const deb::Suite& suite : deb::suites_of(release)) {
+    for (const deb::Suite& suite : deb::suites_of(release, components)) {
       const auto file = release_file(suite, now, context);
       if (!file) {
         return "offline, and no index was fetched before";
@@ -71,6 +72,9 @@ std::string read_indexes(const std::string& release, std::int64_t now, lock::Con
       newest = std::max(newest, file->date);
       for (const std::string& component : suite.components) {
         const auto entry = file->files.find(component + "/binary-amd64/Packages.xz");
+        if (entry == file->files.end() && component != "main") {
+          continue;  // what only claims to be of Debian, or of another release
+        }
         if (context.offline && (entry == file->files.end() || !context.store.has_blob(entry->second.sha256))) {
           return "offline, and the store no longer has the index";
         }
@@ -169,7 +173,8 @@ void read_support(const std::vector<Package>& packages, const deb::Index& index,
       const bool there = std::ranges::any_of(
           packages, [&](const Package& p) { return p.kind == "deb" && names_source(words[0], p.source); });
       if (there) {
-        report.support.push_back({std::string(words[0]), ended, std::string(trim(line.substr(words[0].size())))});
+        report.support.push_back(
+            {std::string(words[0]), ended, std::string(trim(line.substr(words[0].size()))), false});
       }
     }
   };
@@ -177,6 +182,26 @@ void read_support(const std::vector<Package>& packages, const deb::Index& index,
     read(format("security-support-ended.deb{}", release->number), true);
   }
   read("security-support-limited", false);
+}
+
+std::set<std::string> components_of(const std::vector<Package>& packages) {
+  std::set<std::string> components;
+  for (const Package& package : packages) {
+    if (package.kind == "deb") {
+      components.insert(package.component);
+    }
+  }
+  return components;
+}
+
+/// @source Debian's security FAQ: contrib and non-free are not part of the distribution that the team looks after
+void add_uncovered(const std::vector<Package>& packages, FixReport& report) {
+  std::set<std::string> sources;
+  for (const Package& package : packages) {
+    if (package.kind == "deb" && package.component != "main" && sources.insert(package.source).second) {
+      report.support.push_back({package.source, false, "in the component " + package.component, true});
+    }
+  }
 }
 
 std::string describe(const Outdated& outdated) {
@@ -237,8 +262,11 @@ Finding judge_support(const FixReport& report) {
   const std::string title = "every package has its release's security support";
   std::vector<std::string> ended;
   std::vector<std::string> limited;
+  std::set<std::string> reasons;
   for (const Support& support : report.support) {
     (support.ended ? ended : limited).push_back(support.package);
+    reasons.insert(support.uncovered ? "Debian's security team covers main alone"
+                                     : "Debian covers them for trusted content only (debian-security-support)");
   }
   if (!ended.empty()) {
     return amiss("DSS", title, "support has ended for " + join(ended, ", "), "supported packages",
@@ -246,7 +274,7 @@ Finding judge_support(const FixReport& report) {
   }
   if (!limited.empty()) {
     return excepted("DSS", title, "limited support for " + join(limited, ", "), "full support",
-                    "Debian covers them for trusted content only (debian-security-support)");
+                    join({reasons.begin(), reasons.end()}, "; "));
   }
   return fine("DSS", title, report.dated.empty() ? "not looked at" : "none with less");
 }
@@ -277,7 +305,7 @@ FixReport find_fixes(const std::vector<Package>& packages, const std::string& re
   report.fixes_until = deb::known_release(release).fixes_until;
   report.ended = rfc3339(now).substr(0, 10) > report.fixes_until;
   deb::Index index;
-  report.reason = read_indexes(release, now, context, index, report);
+  report.reason = read_indexes(release, components_of(packages), now, context, index, report);
   if (!report.reason.empty()) {
     return report;
   }
@@ -302,6 +330,7 @@ FixReport find_fixes(const std::vector<Package>& packages, const std::string& re
     read_changelogs(by_source, index, context);
   }
   read_support(packages, index, context, report);
+  add_uncovered(packages, report);
   return report;
 }
 

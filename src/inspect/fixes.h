@@ -27,6 +27,7 @@ struct Support {
   std::string package;  ///< source package
   bool ended = false;   ///< false: limited
   std::string details;
+  bool uncovered = false;  ///< it lies outside of main, which is all that the security team covers
 };
 
 struct FixReport {

@@ -44,6 +44,12 @@ std::string_view header(std::string_view metadata, std::string_view name) {
   return {};
 }
 
+/// "non-free/libs" → "non-free"; a section without a component is one of main.
+std::string component_of(std::string_view section) {
+  const std::size_t slash = section.find('/');
+  return slash == std::string_view::npos ? "main" : std::string(section.substr(0, slash));
+}
+
 void add_debs(const Tree& tree, std::vector<Package>& packages) {
   for (const auto& [path, file] : tree.files) {
     if (!is_status(path) || file.text.empty()) {
@@ -65,6 +71,7 @@ void add_debs(const Tree& tree, std::vector<Package>& packages) {
       if (package.source.empty()) {
         package.source = package.name;
       }
+      package.component = component_of(paragraph.get("Section"));
       if (!package.name.empty()) {
         packages.push_back(std::move(package));
       }

@@ -13,9 +13,10 @@ struct Package {
   std::string kind;  ///< "deb" or "python"
   std::string name;  ///< "libc6"; Python's normalised
   std::string version;
-  std::string arch;     ///< of a deb
-  std::string source;   ///< of a deb: the source package
-  std::string license;  ///< of a Python package, as its METADATA says; may be empty
+  std::string arch;            ///< of a deb
+  std::string source;          ///< of a deb: the source package
+  std::string license;         ///< of a Python package, as its METADATA says; may be empty
+  std::string component = {};  ///< of a deb: "main", "non-free"
   auto operator<=>(const Package&) const = default;
 };
 

@@ -61,6 +61,10 @@ std::string line_of(const Added& a) {
   return format("  {{ constraint = {}, because = {} }},\n", quoted(a.constraint), quoted(a.because));
 }
 
+std::string line_of(const LeftOut& l) {
+  return format("  {{ name = {}, because = {} }},\n", quoted(l.name), quoted(l.because));
+}
+
 template <class Item>
 std::string array_of(std::string_view key, const std::vector<Item>& items) {
   if (items.empty()) {
@@ -249,6 +253,13 @@ Added read_added(const toml::table& table, const std::string& file) {
   return a;
 }
 
+LeftOut read_left_out(const toml::table& table, const std::string& file) {
+  Reader in(table, file);
+  LeftOut l{in.text("name"), in.text("because")};
+  in.finish();
+  return l;
+}
+
 template <class Item>
 std::vector<Item> read_all(Reader& in, const char* key, const std::string& file,
                            Item (*read)(const toml::table&, const std::string&)) {
@@ -306,6 +317,7 @@ std::string to_toml(const Lock& lock) {
   }
   text += format("encoder = {}\nslipway-init = \"{}\"\n", quoted(lock.encoder), lock.init.text());
   text += array_of("added", lock.added);
+  text += array_of("left-out", lock.left_out);
   text += array_of("deb", lock.debs);
   text += array_of("wheel", lock.wheels);
   text += array_of("build-tool", lock.build_tools);
@@ -331,6 +343,7 @@ Lock from_toml(std::string_view text, const std::string& file_name) {
   lock.encoder = in.text("encoder");
   lock.init = in.digest("slipway-init");
   lock.added = read_all<Added>(in, "added", file_name, read_added);
+  lock.left_out = read_all<LeftOut>(in, "left-out", file_name, read_left_out);
   lock.debs = read_all<Deb>(in, "deb", file_name, read_deb);
   lock.wheels = read_all<Wheel>(in, "wheel", file_name, read_wheel);
   lock.build_tools = read_all<Wheel>(in, "build-tool", file_name, read_wheel);

@@ -10,6 +10,9 @@
 
 namespace slip::lock {
 
+/// Why a package is there that `gpu:` brings.
+inline constexpr const char* kGpu = "gpu";
+
 /// One file to fetch, named without any host.
 struct Artifact {
   std::string source;      ///< alias: "debian", "debian-security", "pypi"
@@ -25,7 +28,7 @@ struct Deb {
   std::string arch;
   Artifact artifact;
   std::string layer;  ///< "base", "debs-2", "vim-runtime"
-  std::string why;    ///< "base", "apt", "service ssh", "needed by NAME"
+  std::string why;    ///< "base", "apt", "service ssh", kGpu, "needed by NAME"
   bool operator==(const Deb&) const = default;
 };
 
@@ -54,6 +57,13 @@ struct Added {
   bool operator==(const Added&) const = default;
 };
 
+/// A wheel that another requires and that is left out all the same.
+struct LeftOut {
+  std::string name;
+  std::string because;
+  bool operator==(const LeftOut&) const = default;
+};
+
 /// slipway.lock: the whole truth about what an image is made of. Knows no host, no time of writing, no mirror.
 struct Lock {
   static constexpr int kFormat = 1;
@@ -65,6 +75,7 @@ struct Lock {
   std::string encoder;        ///< codec::encoder_id()
   Digest init;                ///< of the slipway-init that enters the image
   std::vector<Added> added;
+  std::vector<LeftOut> left_out;
   std::vector<Deb> debs;           ///< sorted by name, then arch
   std::vector<Wheel> wheels;       ///< sorted by name
   std::vector<Wheel> build_tools;  ///< wheels that only sdist builds need; sorted

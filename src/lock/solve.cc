@@ -25,7 +25,7 @@ std::vector<deb::Request> debian_requests(const spec::Spec& spec) {
     requests.push_back(std::move(request));
   }
   for (const Implied& implied : implied_debs(spec)) {
-    requests.push_back({implied.text, "", implied.why});
+    requests.push_back({implied.text, "", implied.why, implied.component});
   }
   return requests;
 }
@@ -134,6 +134,15 @@ wheel::ResolveRequest python_request(const spec::Spec& spec, const SolveOptions&
   for (const Implied& implied : implied_requirements(spec)) {
     request.requirements.push_back({implied.text, {}, implied.why, implied.why});
   }
+  const cuda::Parts cuda = cuda_parts(spec);
+  for (const cuda::Ruling& constraint : cuda.constraints) {
+    if (std::ranges::count(spec.overrule, wheel::requirement_name(constraint.text)) == 0) {
+      request.constraints.emplace_back(constraint.text, constraint.because);
+    }
+  }
+  for (const cuda::Ruling& wheel : cuda.left_out) {
+    request.left_out.push_back(wheel.text);
+  }
   request.overruled = spec.overrule;
   request.exclude_newer = spec.exclude_newer;
   if (options.previous && !options.update_all) {
@@ -172,6 +181,9 @@ void solve_python(Lock& lock, const spec::Spec& spec, const SolveOptions& option
   for (const auto& [constraint, because] : found.added) {
     lock.added.push_back({constraint, because});
   }
+  for (const cuda::Ruling& wheel : cuda_parts(spec).left_out) {
+    lock.left_out.push_back({wheel.text, wheel.because});
+  }
 }
 
 /// Names that may move, as the lock spells them. @throws Error NotFound for one that is not in the lock
@@ -203,6 +215,15 @@ std::vector<std::string> names_to_update(const SolveOptions& options) {
 
 }  // namespace
 
+cuda::Parts cuda_parts(const spec::Spec& spec) {
+  if (!spec.gpu) {
+    return {};
+  }
+  const spec::Place& place = spec.gpu->place;
+  return cuda::parts_of({spec.gpu->cuda, spec.gpu->cudnn, spec.suite, spec.python,
+                         place.line == 0 ? std::string() : format("{}:{}:{}", place.file, place.line, place.column)});
+}
+
 std::vector<Implied> implied_debs(const spec::Spec& spec) {
   std::vector<Implied> implied;
   if (spec.services.ssh) {
@@ -211,6 +232,9 @@ std::vector<Implied> implied_debs(const spec::Spec& spec) {
          {"libnss-wrapper", "openssh-server", "openssh-sftp-server", "procps", "rsync", "xz-utils"}) {
       implied.push_back({name, "service ssh"});
     }
+  }
+  for (const std::string& name : cuda_parts(spec).debs) {
+    implied.push_back({name, kGpu, std::string(cuda::kComponent)});
   }
   return implied;
 }
@@ -245,6 +269,9 @@ std::vector<Implied> implied_requirements(const spec::Spec& spec) {
     if (spec.services.jupyter->lab) {
       implied.push_back({"jupyterlab", "service jupyter"});
     }
+  }
+  for (const std::string& requirement : cuda_parts(spec).requirements) {
+    implied.push_back({requirement, kGpu});
   }
   return implied;
 }

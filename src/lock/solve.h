@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cuda/toolkit.h"
 #include "lock/context.h"
 #include "lock/lock.h"
 #include "spec/spec.h"
@@ -27,11 +28,16 @@ Lock solve(const spec::Spec& spec, const SolveOptions& options, Context& context
 /// empty: it can.
 std::string stale_reason(const Lock& lock, const spec::Spec& spec, const Digest& init);
 
-/// What an image gets besides what the spec lists, because of its services.
+/// What the `gpu:` of a spec brings; nothing without it. @throws Error Unsupported when it cannot be had
+cuda::Parts cuda_parts(const spec::Spec& spec);
+
+/// What an image gets besides what the spec lists, because of its services or its GPU.
 struct Implied {
-  std::string text;  ///< a Debian package name or a PEP 508 requirement
-  std::string why;   ///< "service jupyter", "base"
+  std::string text;                ///< a Debian package name or a PEP 508 requirement
+  std::string why;                 ///< "service jupyter", "base", "gpu"
+  std::string component = "main";  ///< of a Debian package
 };
+/// @throws Error Unsupported when the spec's CUDA or cuDNN cannot be had
 std::vector<Implied> implied_debs(const spec::Spec& spec);
 std::vector<Implied> implied_requirements(const spec::Spec& spec);
 

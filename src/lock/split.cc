@@ -37,27 +37,28 @@ std::set<std::string> large(const std::vector<Package>& packages, std::size_t mo
   return names;
 }
 
-/// The base system: what every image of the suite has, and what that needs.
-std::set<std::string> base_closure(const std::vector<Deb>& debs) {
-  std::set<std::string> base;
+/// What is there for this reason, and what that needs: the base system of every image of the suite ("base"), CUDA.
+std::set<std::string> closure(const std::vector<Deb>& debs, std::string_view why) {
+  std::set<std::string> names;
   for (bool grew = true; grew;) {
     grew = false;
     for (const Deb& deb : debs) {
       constexpr std::string_view kNeeded = "needed by ";
       const bool belongs =
-          deb.why == "base" || (deb.why.starts_with(kNeeded) && base.contains(deb.why.substr(kNeeded.size())));
-      grew = (belongs && base.insert(deb.name).second) || grew;
+          deb.why == why || (deb.why.starts_with(kNeeded) && names.contains(deb.why.substr(kNeeded.size())));
+      grew = (belongs && names.insert(deb.name).second) || grew;
     }
   }
-  return base;
+  return names;
 }
 
 }  // namespace
 
 void split_layers(Lock& lock) {
-  const std::set<std::string> base = base_closure(lock.debs);
+  const std::set<std::string> base = closure(lock.debs, "base");
+  const std::set<std::string> cuda = closure(lock.debs, kGpu);
   for (Deb& deb : lock.debs) {
-    deb.layer = base.contains(deb.name) ? "base" : "";
+    deb.layer = base.contains(deb.name) ? "base" : cuda.contains(deb.name) ? "cuda" : "";
   }
   const std::set<std::string> large_debs = large(lock.debs, kMaxOwnDebs);
   for (Deb& deb : lock.debs) {
@@ -68,7 +69,7 @@ void split_layers(Lock& lock) {
   for (Wheel& wheel : lock.wheels) {
     wheel.layer.clear();
   }
-  const std::set<std::string> large_wheels = large(lock.wheels, kMaxOwnWheels);
+  const std::set<std::string> large_wheels = large(lock.wheels, cuda.empty() ? kMaxOwnWheels : kMaxOwnWheels - 1);
   for (Wheel& wheel : lock.wheels) {
     wheel.layer = large_wheels.contains(wheel.name) ? "python-" + wheel.name
                                                     : format("wheels-{}", bucket_of(wheel.name, kWheelBuckets));

@@ -151,7 +151,7 @@ Spec read_spec(const Json& in) {
     spec.run.push_back({step.at("command").get<std::string>(), step.at("network").get<bool>(), Place{}});
   }
   if (in.contains("gpu")) {
-    spec.gpu = Gpu{in.at("gpu").at("cuda").get<std::string>(), in.at("gpu").at("cudnn").get<std::string>()};
+    spec.gpu = Gpu{in.at("gpu").at("cuda").get<std::string>(), in.at("gpu").at("cudnn").get<std::string>(), Place{}};
   }
   spec.overrule = in.value("overrule", std::vector<std::string>());
   spec.exclude_newer = text(in, "exclude_newer");

@@ -44,8 +44,24 @@ constexpr std::array kStep = {
         "network: true"},
 };
 constexpr std::array kGpu = {
-    Key{"cuda", Shape::Text, "Version of CUDA.", "", "cuda: \"11.2\"", "^[0-9]+(\\.[0-9]+)*$", {}, true},
-    Key{"cudnn", Shape::Text, "Version of cuDNN.", "", "cudnn: \"8\"", "^[0-9]+(\\.[0-9]+)*$", {}, true},
+    Key{"cuda",
+        Shape::Text,
+        "Version of CUDA; of a short one, Debian's. bullseye: 11.2 from Debian, 11.7 and 11.8 as NVIDIA's wheels; "
+        "bookworm: 11.8 from Debian, 11.7 as wheels; trixie: 11.7 and 11.8 as wheels.",
+        "",
+        "cuda: \"11.2\"",
+        "^[0-9]+(\\.[0-9]+)*$",
+        {},
+        true},
+    Key{"cudnn",
+        Shape::Text,
+        "Version of cuDNN, as NVIDIA's wheel. With CUDA 11.2, 8 is 8.5, the nearest to the 8.1 that "
+        "TensorFlow 2.9 was built for.",
+        "",
+        "cudnn: \"8\"",
+        "^[0-9]+(\\.[0-9]+)*$",
+        {},
+        true},
 };
 
 constexpr std::array kTop = {
@@ -111,7 +127,8 @@ constexpr std::array kTop = {
         kStep},
     Key{"gpu",
         Shape::Table,
-        "CUDA and cuDNN to bring. The driver's own libraries come from the host.",
+        "CUDA and cuDNN to bring. Debian's packages of CUDA lie in its component non-free. The driver's own libraries "
+        "come from the host.",
         "none",
         "gpu: {cuda: \"11.2\", cudnn: \"8\"}",
         {},

@@ -357,6 +357,7 @@ class Binder {
       }
       *into = version->text;
     }
+    wanted.place = value(*node, "cuda")->text_place();
     spec_.gpu = wanted;
   }
 

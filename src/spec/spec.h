@@ -73,8 +73,9 @@ struct Resources {
 };
 
 struct Gpu {
-  std::string cuda;
-  std::string cudnn;
+  std::string cuda;   ///< "11.2"
+  std::string cudnn;  ///< "8"
+  Place place;
 };
 
 /// slipway.yaml with requirements files read, one variant applied and every default filled in.

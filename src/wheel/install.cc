@@ -223,6 +223,20 @@ std::vector<LayerItem> venv_skeleton(const Target& target) {
   return items;
 }
 
+std::vector<std::string> shared_libraries(const WheelInput& wheel, const Target& target) {
+  const Archive archive = open_wheel(wheel);
+  std::vector<std::string> paths;
+  for (const codec::ZipEntry& entry : archive.entries) {
+    const std::filesystem::path name(entry.name);
+    const std::string file = name.filename();
+    if (name.parent_path().filename() == "lib" && file.starts_with("lib") && file.find(".so") != std::string::npos) {
+      paths.push_back(place_of(entry.name, archive, target, wheel.file).path);
+    }
+  }
+  std::ranges::sort(paths);
+  return paths;
+}
+
 std::vector<std::string> top_level_modules(const WheelInput& wheel) {
   const Archive archive = open_wheel(wheel);
   std::set<std::string> all;

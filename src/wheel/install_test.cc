@@ -21,6 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using codec::LayerItem;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -369,6 +370,14 @@ TEST_F(InstallTest, ModulesToImportAreFound) {
   EXPECT_THAT(required_names(make_entries(
                   "{'x-1.0.dist-info/METADATA': 'Name: x\\nRequires-Dist: Abc>1\\n\\nRequires-Dist: no\\n'}")),
               testing::ElementsAre("abc"));
+}
+
+TEST_F(InstallTest, SharedLibrariesOfALibFolderAreFound) {
+  const WheelInput wheel = make_entries(
+      "{'n/__init__.py': '', 'n/x/lib/__init__.py': '', 'n/x/lib/libx.so.8': 'e', 'n/x/lib/libx_part.so.8': 'e', "
+      "'n/x/lib/README.so': '', 'n/x/include/x.h': '', 'n/x/other/liby.so': 'e'}");
+  EXPECT_THAT(shared_libraries(wheel, target_),
+              ElementsAre(site_ + "n/x/lib/libx.so.8", site_ + "n/x/lib/libx_part.so.8"));
 }
 
 /// The layers of a virtual environment: links that python takes for one.

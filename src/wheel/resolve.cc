@@ -98,6 +98,7 @@ class Resolver {
       compile.requirements.push_back(r.text);
     }
     compile.preferences = request_.preferences;
+    compile.excludes = request_.left_out;
     compile.exclude_newer = result.exclude_newer;
     compile.alias = request_.alias;
     // What the previous lock held tells, as a rule, what is going to be added: one question less for uv. It is a guess:
@@ -105,13 +106,14 @@ class Resolver {
     std::vector<AddedConstraint> added = missing_constraints(versions_of(request_.preferences), request_.overruled);
     bool guessed = !added.empty();
     for (int round = 0; round < 6; ++round) {
+      const std::vector<AddedConstraint> all = with_asked_for(added);
       compile.constraints.clear();
-      for (const AddedConstraint& a : added) {
+      for (const AddedConstraint& a : all) {
         compile.constraints.push_back(a.constraint);
       }
       CompileAnswer answer = uv_.compile(compile);
       if (!answer.solved && !guessed) {
-        throw explain(request_, compile, answer, added, target_, config_, client_, uv_);
+        throw explain(request_, compile, answer, all, target_, config_, client_, uv_);
       }
       std::vector<AddedConstraint> needed = missing_constraints(versions_of(answer.pins), request_.overruled);
       if (std::exchange(guessed, false) && !std::ranges::includes(needed, added, {}, by_text, by_text)) {
@@ -127,7 +129,7 @@ class Resolver {
       }
       std::ranges::sort(needed, {}, by_text);
       if (needed == added) {
-        for (const AddedConstraint& a : added) {
+        for (const AddedConstraint& a : all) {
           result.added.emplace_back(a.constraint, a.because);
         }
         return std::move(answer.pins);
@@ -135,6 +137,15 @@ class Resolver {
       added = std::move(needed);
     }
     throw Error(ErrorKind::Internal, "the added constraints did not settle");
+  }
+
+  /// Constraints that the request itself brings, and those of the table of gaps.
+  [[nodiscard]] std::vector<AddedConstraint> with_asked_for(std::vector<AddedConstraint> added) const {
+    for (const auto& [constraint, because] : request_.constraints) {
+      added.push_back({constraint, because, requirement_name(constraint)});
+    }
+    std::ranges::sort(added, {}, by_text);
+    return added;
   }
 
   std::vector<File> files_of(const std::vector<Pin>& pins, const std::string& exclude_newer,

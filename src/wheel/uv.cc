@@ -114,6 +114,7 @@ CompileAnswer Uv::compile(const CompileRequest& request) {
   os::make_dirs(io, 0755);
   os::write_file(io / "requirements.in", lines_of(request.requirements));
   os::write_file(io / "constraints.txt", lines_of(request.constraints));
+  os::write_file(io / "excludes.txt", lines_of(request.excludes));
   if (!request.preferences.empty()) {
     os::write_file(io / "out.txt", lines_of(request.preferences));
     give_to(io / "out.txt", id_);
@@ -158,8 +159,8 @@ CompileAnswer Uv::compile(const CompileRequest& request) {
   launch::Sandbox sandbox(std::move(options), events_);
   const launch::SandboxRun ran =
       sandbox.run({std::string(kInside) + "/bin/uv", "pip", "compile", "--python", "/usr/bin/python" + target_.python,
-                   "--no-header", "--annotation-style", "split", "--constraints", "constraints.txt", "--output-file",
-                   "out.txt", "--quiet", "requirements.in"},
+                   "--no-header", "--annotation-style", "split", "--constraints", "constraints.txt", "--excludes",
+                   "excludes.txt", "--output-file", "out.txt", "--quiet", "requirements.in"},
                   env, std::string(kInside) + "/io");
   CompileAnswer answer;
   if (ran.status.ok()) {

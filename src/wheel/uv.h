@@ -11,6 +11,7 @@ namespace slip::wheel {
 struct CompileRequest {
   std::vector<std::string> requirements;  ///< PEP 508 lines
   std::vector<std::string> constraints;
+  std::vector<std::string> excludes;     ///< names that must not come
   std::vector<std::string> preferences;  ///< "numpy==1.26.4"
   std::string exclude_newer;             ///< RFC 3339
   std::string alias;

@@ -69,6 +69,8 @@ struct ResolveRequest {
   std::vector<std::string> overruled;    ///< package names whose metadata-gap constraints are not added
   std::string exclude_newer;             ///< empty: now, rounded down to the day
   std::vector<std::string> preferences;  ///< "numpy==1.26.4": kept when still allowed (an existing lock)
+  std::vector<std::pair<std::string, std::string>> constraints;  ///< PEP 508 → reason; part of what was `added`
+  std::vector<std::string> left_out;                             ///< names that nothing brings, whoever requires them
   std::string alias = "pypi";
 };
 
@@ -117,6 +119,10 @@ std::vector<codec::LayerItem> venv_skeleton(const Target& target);
 /// Modules of a wheel that an import check should import: the one named like the project, else those of top_level.txt,
 /// else the packages it ships; without private ones.
 std::vector<std::string> top_level_modules(const WheelInput& wheel);
+
+/// Where the shared libraries of a wheel come to lie that stand in a folder `lib` ("opt/venv/…/nvidia/cudnn/lib/
+/// libcudnn.so.8"): NVIDIA's wheels keep there what programs load by soname. Sorted.
+std::vector<std::string> shared_libraries(const WheelInput& wheel, const Target& target);
 
 /// Normalised names of everything its METADATA may require, whatever the markers and extras.
 std::vector<std::string> required_names(const WheelInput& wheel);

@@ -43,7 +43,7 @@ TEST(Gpus, AreAllOfThemWhereTheSpecAsksForCudaAndWhatThePersonSays) {
   spec.name = "demo";
   EXPECT_FALSE(plan_run(spec, "/r", {}).gpu.any());
   EXPECT_FALSE(record_of(spec, "/r", {}).gpu.any());
-  spec.gpu = spec::Gpu{"11.2", "8"};
+  spec.gpu = spec::Gpu{"11.2", "8", {}};
   EXPECT_EQ(plan_run(spec, "/r", {}).gpu, (gpu::Request{"all", "11.2"}));
   RunOptions none;
   none.gpus = "none";
@@ -63,7 +63,7 @@ TEST(RecordOfImage, TheLabelSaysWhatTheSpecSaid) {
   spec.name = "demo";
   spec.suite = "bookworm";
   spec.variant = "gpu";
-  spec.gpu = spec::Gpu{"11.2", "8"};
+  spec.gpu = spec::Gpu{"11.2", "8", {}};
   spec.services.ssh = spec::Ssh{{"ssh-ed25519 AAAA mine"}};
   spec.mounts = {{"./out", "/out", false, {}}, {"/data", "/data", true, {}}};
   spec.resources.cpus = 1.5;

@@ -127,6 +127,16 @@ class Locked(support.Case):
         self.assertEqual([p.name for p in project.glob("*.lock")], ["slipway.slim.lock"])
         self.assertNotIn("jq", [d["name"] for d in tomllib.loads((project / "slipway.slim.lock").read_text())["deb"]])
 
+    def test_a_variant_follows_the_base_at_first(self):
+        project = self.project(BASE + "requirements: [six==1.16.0]\nvariants: {more: {requirements: [six, tomli]}}\n")
+        self.slipway("lock", cwd=project)
+        base = tomllib.loads((project / "slipway.lock").read_text())
+        self.slipway("lock", "--variant", "more", cwd=project)
+        more = tomllib.loads((project / "slipway.more.lock").read_text())
+        self.assertEqual(self.versions(more)["six"], "1.16.0", "though the variant allows a newer one")
+        self.assertEqual(more["exclude-newer"], base["exclude-newer"])
+        self.assertEqual(more["deb"], base["deb"])
+
     def test_what_init_finds_can_be_locked(self):
         folder = self.dir / "found"
         folder.mkdir()
