@@ -6,7 +6,6 @@ import pathlib
 import shutil
 import subprocess
 import tarfile
-import tomllib
 import unittest
 
 import support
@@ -113,12 +112,9 @@ class Build(support.Case):
             self.skipTest("faketime is not installed")
         first = self.slipway("build", "--json", cwd=self.copy()).json()
         store = self.dir / "dated-store"
-        (store / "blobs/sha256").mkdir(parents=True)
-        shared = pathlib.Path(self.env["SLIPWAY_STORE"]) / "blobs/sha256"
-        lock = tomllib.loads(self.lock)
-        for package in lock["deb"] + lock["wheel"] + lock["tool"]:
-            os.link(shared / package["sha256"], store / "blobs/sha256" / package["sha256"])
-        second = self.slipway("build", "--json", "--offline", cwd=self.copy("later"), env=support.base_env(self.home, store=store),
+        later = self.copy("later")
+        support.seed(store, later / "slipway.lock", self.env["SLIPWAY_STORE"])
+        second = self.slipway("build", "--json", "--offline", cwd=later, env=support.base_env(self.home, store=store),
                               prefix=["faketime", "-f", "+10y"]).json()
         self.assertFalse(any(layer["reused"] for layer in second["layers"]))
         self.assertEqual(second["digest"], first["digest"])

@@ -91,9 +91,7 @@ class Faults(support.Case):
         project = self.locked()
         first = self.slipway("build", "--json", cwd=project).json()["digest"]
         store = self.dir / "store"
-        (store / "blobs/sha256").mkdir(parents=True)
-        for deb in tomllib.loads((project / "slipway.lock").read_text())["deb"]:
-            os.link(pathlib.Path(self.env["SLIPWAY_STORE"]) / "blobs/sha256" / deb["sha256"], store / "blobs/sha256" / deb["sha256"])
+        support.seed(store, project / "slipway.lock", self.env["SLIPWAY_STORE"])
         env = dict(self.env, SLIPWAY_STORE=str(store))
         step = 1
         while (result := support.run("build", "--json", cwd=project, env=dict(env, SLIPWAY_TEST_KILL_AT=str(step)))).status != 0:

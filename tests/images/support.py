@@ -4,6 +4,7 @@ Environment: SLIPWAY (the program under test), SLIPWAY_TEST_STORE (a store that 
 downloaded once; default: one below the build folder).
 """
 
+import errno
 import json
 import os
 import pathlib
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 import unittest
 
 SLIPWAY = os.environ["SLIPWAY"]
@@ -86,6 +88,30 @@ def checked(*command, **more):
         said = done.stderr.decode(errors="replace")[-3000:]
         raise AssertionError(f"{command[0]} ended with {done.returncode}:\n{said}")
     return done.stdout
+
+
+def seed(store, lock, shared=None):
+    """Gives a store the packages of a lock that the shared one has: the rest of it is made anew. @return the names of its blobs"""
+    blobs = pathlib.Path(store) / "blobs/sha256"
+    blobs.mkdir(parents=True, exist_ok=True)
+    listed = tomllib.loads(pathlib.Path(lock).read_text())
+    names = [package["sha256"] for kind in ("deb", "wheel", "build-tool", "tool") for package in listed.get(kind, [])]
+    names += [wheel["built"]["sha256"] for wheel in listed.get("wheel", []) if "built" in wheel]
+    for name in names:
+        source = pathlib.Path(shared or STORE) / "blobs/sha256" / name
+        if source.exists() and not (blobs / name).exists():
+            link_or_copy(source, blobs / name)
+    return names
+
+
+def link_or_copy(source, target):
+    """Throw-away folders may lie in memory, where links from the disk do not reach."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy(source, target)
 
 
 def remove_tree(path):

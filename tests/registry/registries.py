@@ -21,6 +21,7 @@ import unittest
 import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "images"))
+import support  # noqa: E402,F401
 from support import Case, checked, have, main, run  # noqa: E402,F401
 
 REGISTRY = shutil.which("docker-registry") or "/usr/bin/docker-registry"

@@ -46,6 +46,18 @@ def interpreter(version):
     return next((str(place) for place in places(version) if runs(place, version)), None)
 
 
+def install(python, words):
+    """With uv, in a fifth of pip's time; with pip where uv cannot be had or knows less of this machine's mirrors."""
+    pip = [str(python), "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check"]
+    uv = [str(python), "-m", "uv", "pip", "install", "-q", "--no-cache", "--python", str(python)]
+    told = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    if subprocess.run([*pip, "uv"], **told).returncode == 0:
+        ran = subprocess.run([*uv, *words], **told)
+        if ran.returncode == 0:
+            return ran
+    return subprocess.run([*pip, *words], **told)
+
+
 def make(folder, versions, installs):
     python = folder / "bin/python"
     done = folder / "complete"
@@ -58,8 +70,7 @@ def make(folder, versions, installs):
     ran = subprocess.run([base, "-m", "venv", str(folder)], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for words in installs:
         if ran.returncode == 0:
-            ran = subprocess.run([str(python), "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check", *words], text=True,
-                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            ran = install(python, words)
     if ran.returncode != 0:
         return f"the environment `{folder.name}` cannot be made: {ran.stdout.strip()[-400:]}"
     done.touch()

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import socket
 import tempfile
 import pathlib
@@ -129,8 +128,11 @@ def test_hostile_requests():
 def test_a_quick_client_is_awaited_and_a_slow_one_lets_the_server_sleep():
     """With a long --rest_api_busy_poll_micros two clients in turn, one that closes, and threads that sleep in the end."""
     def asleep(s):
-        return all(pathlib.Path(f"/proc/{s.process.pid}/task/{thread}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
-                   for thread in os.listdir(f"/proc/{s.process.pid}/task"))
+        tasks = pathlib.Path(f"/proc/{s.process.pid}/task")
+        try:
+            return all((thread / "stat").read_text().rsplit(")", 1)[1].split()[0] == "S" for thread in tasks.iterdir())
+        except OSError:
+            return False  # a thread has just ended
 
     for flags in (["--rest_api_busy_poll_micros=10000"], ["--rest_api_busy_poll_micros=10000", "--rest_api_num_threads=1"], ["--rest_api_busy_poll_micros=0"]):
         with with_config(*flags) as s:

@@ -79,6 +79,17 @@ class Browser:
                 raise AssertionError(f"not within {seconds} s: {script}")
             time.sleep(0.2)
 
+    def open_until(self, url, script, seconds=60, times=3):
+        """Opens a page until `script` says that it is there. On a busy machine the classic notebook's loader gives up on scripts that come
+        too late, and shows a page without them: whoever sits before it reloads."""
+        for left in range(times - 1, -1, -1):
+            self.open(url)
+            try:
+                return self.wait(script, seconds)
+            except AssertionError:
+                if left == 0:
+                    raise
+
     def screenshot(self, path):
         pathlib.Path(path).write_bytes(base64.b64decode(self.call("GET", "/screenshot")))
 

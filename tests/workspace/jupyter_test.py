@@ -114,8 +114,8 @@ class Jupyter(workspace.Case):
         book = {"cells": [cell], "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
                 "nbformat": 4, "nbformat_minor": 4}
         (self.folder / "projects/first.ipynb").write_text(json.dumps(book))
-        page.open(self.url + "notebooks/projects/first.ipynb")
-        page.wait("return window.Jupyter && Jupyter.notebook && Jupyter.notebook.kernel && Jupyter.notebook.kernel.is_connected()", 90)
+        page.open_until(self.url + "notebooks/projects/first.ipynb",
+                        "return window.Jupyter && Jupyter.notebook && Jupyter.notebook.kernel && Jupyter.notebook.kernel.is_connected()")
         page.run("Jupyter.notebook.execute_all_cells()")
         said = page.wait("return [...document.querySelectorAll('.output_stdout')].map(e => e.innerText).join('')", 90)
         self.assertEqual(said.strip(), "sum 45 2.9.0")
