@@ -36,8 +36,9 @@ for name in libraries:
         ctypes.CDLL(name, mode=os.RTLD_NOW)
     except OSError as error:
         missing[name] = str(error)
-if libraries and 'tensorflow' in sys.modules:
-    info = sys.modules['tensorflow'].sysconfig.get_build_info()
+describe = getattr(getattr(sys.modules.get('tensorflow'), 'sysconfig', None), 'get_build_info', None)  # since 2.3
+if libraries and describe:
+    info = describe()
     built['tensorflow'] = {'cuda': info.get('cuda_version', ''), 'cudnn': info.get('cudnn_version', '')}
 sys.stdout.flush()
 print('\n' + json.dumps({'imports': failed, 'libraries': missing, 'builds': built}))

@@ -120,8 +120,9 @@ std::vector<codec::LayerItem> venv_skeleton(const Target& target);
 /// else the packages it ships; without private ones.
 std::vector<std::string> top_level_modules(const WheelInput& wheel);
 
-/// Where the shared libraries of a wheel come to lie that stand in a folder `lib` ("opt/venv/…/nvidia/cudnn/lib/
-/// libcudnn.so.8"): NVIDIA's wheels keep there what programs load by soname. Sorted.
+/// Where the shared libraries of a wheel come to lie that stand in a folder `lib`, without the leading "/":
+/// "opt/venv/lib/python3.9/site-packages/nvidia/cudnn/lib/libcudnn.so.8". NVIDIA's wheels keep there what programs load
+/// by soname. Sorted.
 std::vector<std::string> shared_libraries(const WheelInput& wheel, const Target& target);
 
 /// Normalised names of everything its METADATA may require, whatever the markers and extras.

@@ -3,6 +3,7 @@
 import collections
 import hashlib
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -163,11 +164,12 @@ class Explain(Built):
         """Without slipway-init's layer nothing can be made again: that is said, and not tried for ever."""
         init = next(l["digest"] for l in self.explain()["layers"] if l["kind"] == "init")
         blob = pathlib.Path(self.env["SLIPWAY_STORE"]) / "blobs/sha256" / init.removeprefix("sha256:")
-        blob.rename(self.dir / "away")
+        away = blob.with_name(f"away-{os.getpid()}")
+        blob.rename(away)
         try:
             said = self.slipway("explain", "--image", self.image, "jq", cwd=self.dir, status=1).err
         finally:
-            (self.dir / "away").rename(blob)
+            away.rename(blob)
         self.assertIn("layer `slipway-init` of", said)
         self.assertIn("gc --verify", said)
 
