@@ -14,6 +14,7 @@ namespace {
 struct Toolkit {
   std::string_view version;
   std::string_view suite;  ///< empty: wheels
+  std::string_view cupti;  ///< soname, which follows the minor version
   std::span<const std::string_view> parts;
 };
 
@@ -33,16 +34,22 @@ constexpr std::array<std::string_view, 7> kWheels118 = {
 
 // Debian's in front: what a short "11" means.
 constexpr std::array kToolkits = {
-    Toolkit{"11.2.2", "bullseye", kBullseye},
-    Toolkit{"11.8.0", "bookworm", kBookworm},
-    Toolkit{"11.8", "", kWheels118},
-    Toolkit{"11.7", "", kWheels117},
+    Toolkit{"11.2.2", "bullseye", "libcupti.so.11.2", kBullseye},
+    Toolkit{"11.8.0", "bookworm", "libcupti.so.11.8", kBookworm},
+    Toolkit{"11.8", "", "libcupti.so.11.8", kWheels118},
+    Toolkit{"11.7", "", "libcupti.so.11.7", kWheels117},
 };
 
 // What TensorFlow 2.9 to 2.14 load; CUDA 11 has kept the names throughout.
 constexpr std::array<std::string_view, 7> kSonames = {"libcudart.so.11.0", "libcublas.so.11", "libcublasLt.so.11",
                                                       "libcufft.so.10",    "libcurand.so.10", "libcusolver.so.11",
                                                       "libcusparse.so.11"};
+
+// The first is what programs name; it opens the others by name when it first needs them, and they are what needs
+// cuBLAS.
+constexpr std::array<std::string_view, 7> kCudnn = {
+    "libcudnn.so.8",           "libcudnn_ops_infer.so.8", "libcudnn_ops_train.so.8", "libcudnn_cnn_infer.so.8",
+    "libcudnn_cnn_train.so.8", "libcudnn_adv_infer.so.8", "libcudnn_adv_train.so.8"};
 
 /// The parts that are written agree: "11" and "11.2" fit 11.2.2.
 bool fits(std::string_view wanted, std::string_view version) {
@@ -80,7 +87,7 @@ void add_cudnn(const Wanted& wanted, const Toolkit& toolkit, Parts& parts) {
         .add_hint("what is built for CUDA 11 loads cuDNN 8: `cudnn: \"8\"`");
   }
   parts.requirements.push_back(format("nvidia-cudnn-cu11=={}.*", wanted.cudnn));
-  parts.sonames.emplace_back("libcudnn.so.8");
+  parts.sonames.insert(parts.sonames.end(), kCudnn.begin(), kCudnn.end());
   if (wanted.cudnn == "8" && fits("11.2", toolkit.version)) {
     parts.constraints.push_back({"nvidia-cudnn-cu11<8.6",
                                  "cuDNN from 8.6 on is built with CUDA 11.8; 8.5 is the nearest to 11.2 that there is "
@@ -89,7 +96,7 @@ void add_cudnn(const Wanted& wanted, const Toolkit& toolkit, Parts& parts) {
   if (!toolkit.suite.empty()) {
     parts.left_out.push_back(
         {"nvidia-cublas-cu11",
-         format("required by nvidia-cudnn-cu11; Debian's libcublas11 of CUDA {} has the same soname and symbols",
+         format("whoever requires it, as nvidia-cudnn-cu11 does: Debian's libcublas11 of CUDA {} has its sonames",
                 toolkit.version)});
   }
 }
@@ -107,6 +114,7 @@ Parts parts_of(const Wanted& wanted) {
   std::vector<std::string>& into = toolkit.suite.empty() ? parts.requirements : parts.debs;
   into.assign(toolkit.parts.begin(), toolkit.parts.end());
   parts.sonames.assign(kSonames.begin(), kSonames.end());
+  parts.sonames.emplace_back(toolkit.cupti);
   add_cudnn(wanted, toolkit, parts);
   return parts;
 }

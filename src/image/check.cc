@@ -20,26 +20,27 @@ using codec::Json;
 
 constexpr std::string_view kBucket = "import";
 
-// Each module on its own, all in one process: one interpreter start, and shared dependencies load once. Then what is
-// loaded by soname, with every symbol bound, by the image's own loader; and what TensorFlow says it was built for.
+// What is loaded by soname, with every symbol bound, by the image's own loader: first, because a module may bring a
+// library by a path that only it knows. Then each module on its own, all in one process: one interpreter start, and
+// shared dependencies load once. Last what TensorFlow says it was built for.
 constexpr const char* kProbe = R"(
 import ctypes, importlib, json, os, sys, traceback
 modules, libraries = json.loads(sys.argv[1])
 failed, missing, built = {}, {}, {}
-for name in modules:
-    try:
-        importlib.import_module(name)
-    except BaseException as error:
-        failed[name] = traceback.format_exception_only(type(error), error)[-1].strip()
 for name in libraries:
     try:
         ctypes.CDLL(name, mode=os.RTLD_NOW)
     except OSError as error:
         missing[name] = str(error)
+for name in modules:
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        failed[name] = traceback.format_exception_only(type(error), error)[-1].strip()
 describe = getattr(getattr(sys.modules.get('tensorflow'), 'sysconfig', None), 'get_build_info', None)  # since 2.3
 if libraries and describe:
     info = describe()
-    built['tensorflow'] = {'cuda': info.get('cuda_version', ''), 'cudnn': info.get('cudnn_version', '')}
+    built['tensorflow'] = {'cuda': str(info.get('cuda_version') or ''), 'cudnn': str(info.get('cudnn_version') or '')}
 sys.stdout.flush()
 print('\n' + json.dumps({'imports': failed, 'libraries': missing, 'builds': built}))
 )";
@@ -165,7 +166,7 @@ Questions questions_of(const spec::Spec& spec, const lock::Lock& lock, const std
   Questions questions;
   const std::string whole = closure_digest("", graph, lock).hex();
   if (spec.gpu) {
-    const std::string record = format("gpu {} {} {}", spec.gpu->cuda, spec.gpu->cudnn, whole);
+    const std::string record = format("gpu-2 {} {} {}", spec.gpu->cuda, spec.gpu->cudnn, whole);
     if (!store.record(kBucket, record)) {
       questions.libraries = lock::cuda_parts(spec).sonames;
       questions.records.push_back(record);
@@ -191,11 +192,15 @@ Json ask(const Questions& questions, const spec::Spec& spec, Engine& engine, loc
   options.emulate_ownership = false;
   launch::Sandbox sandbox(std::move(options), context.events);
   const launch::SandboxRun ran = sandbox.run({std::string(kPrefix) + "/bin/python", "-c", kProbe,
-                                              Json::array({Json(questions.modules), Json(questions.libraries)}).dump()},
+                                              Json::array({Json(questions.modules), Json(questions.libraries)})
+                                                  .dump(-1, ' ', false, Json::error_handler_t::replace)},
                                              image_env(spec));
   const std::size_t line = ran.output.rfind("\n{");
   Json found = line == std::string::npos ? Json() : Json::parse(ran.output.substr(line + 1), nullptr, false);
-  if (!ran.status.ok() || !found.is_object()) {
+  // A module may print something of its own when the process ends.
+  const bool answered =
+      found.is_object() && found.contains("imports") && found.contains("libraries") && found.contains("builds");
+  if (!ran.status.ok() || !answered) {
     Error error(ErrorKind::Invalid, "import check: {}", ran.status.text());
     for (const std::string_view text : split(trim(ran.output), '\n')) {
       error.add_cause(printable(text));

@@ -148,7 +148,9 @@ fi
 
 /// Links in the first folder that the loader looks into without any configuration: no cache to be made anew, no
 /// variable that a session could lose.
-void add_library_links(Layer& out, std::span<const std::string> libraries) {
+/// What a Debian package has put there stays.
+void add_library_links(Layer& out, std::span<const std::string> libraries,
+                       std::span<const std::vector<LayerItem>> lower) {
   if (libraries.empty()) {
     return;
   }
@@ -157,7 +159,13 @@ void add_library_links(Layer& out, std::span<const std::string> libraries) {
     out.folder(path);
   }
   for (const std::string& library : libraries) {
-    out.link(folder + library.substr(library.rfind('/')), "/" + library);
+    const std::string path = folder + library.substr(library.rfind('/'));
+    const bool taken = std::ranges::any_of(lower, [&](const std::vector<LayerItem>& layer) {
+      return std::ranges::any_of(layer, [&](const LayerItem& item) { return item.entry.path == path; });
+    });
+    if (!taken) {
+      out.link(path, "/" + library);
+    }
   }
 }
 
@@ -201,7 +209,7 @@ std::vector<LayerItem> system_items(const SystemRecipe& recipe, std::span<const 
     add_login_environment(out, recipe);
     out.add(wheel::venv_skeleton(target));
   }
-  add_library_links(out, libraries);
+  add_library_links(out, libraries, lower);
   return out.take();
 }
 

@@ -125,6 +125,19 @@ Wheel to_wheel(const wheel::File& file, const std::string& alias) {
   return w;
 }
 
+/// What `gpu:` leaves out, but for what the spec names itself.
+std::vector<LeftOut> left_out_of(const spec::Spec& spec) {
+  std::vector<LeftOut> left_out;
+  for (const cuda::Ruling& wheel : cuda_parts(spec).left_out) {
+    const bool asked_for = std::ranges::any_of(
+        spec.requirements, [&](const spec::Requirement& r) { return wheel::requirement_name(r.text) == wheel.text; });
+    if (!asked_for && std::ranges::count(spec.overrule, wheel.text) == 0) {
+      left_out.push_back({wheel.text, wheel.because});
+    }
+  }
+  return left_out;
+}
+
 wheel::ResolveRequest python_request(const spec::Spec& spec, const SolveOptions& options) {
   wheel::ResolveRequest request;
   for (const spec::Requirement& r : spec.requirements) {
@@ -140,8 +153,8 @@ wheel::ResolveRequest python_request(const spec::Spec& spec, const SolveOptions&
       request.constraints.emplace_back(constraint.text, constraint.because);
     }
   }
-  for (const cuda::Ruling& wheel : cuda.left_out) {
-    request.left_out.push_back(wheel.text);
+  for (const LeftOut& wheel : left_out_of(spec)) {
+    request.left_out.push_back(wheel.name);
   }
   request.overruled = spec.overrule;
   request.exclude_newer = spec.exclude_newer;
@@ -181,9 +194,7 @@ void solve_python(Lock& lock, const spec::Spec& spec, const SolveOptions& option
   for (const auto& [constraint, because] : found.added) {
     lock.added.push_back({constraint, because});
   }
-  for (const cuda::Ruling& wheel : cuda_parts(spec).left_out) {
-    lock.left_out.push_back({wheel.text, wheel.because});
-  }
+  lock.left_out = left_out_of(spec);
 }
 
 /// Names that may move, as the lock spells them. @throws Error NotFound for one that is not in the lock
@@ -276,6 +287,21 @@ std::vector<Implied> implied_requirements(const spec::Spec& spec) {
   return implied;
 }
 
+namespace {
+
+bool holds_cuda(const Lock& lock, const spec::Spec& spec) {
+  const cuda::Parts parts = cuda_parts(spec);
+  return std::ranges::all_of(parts.debs,
+                             [&](const std::string& name) {
+                               return std::ranges::find(lock.debs, name, &Deb::name) != lock.debs.end();
+                             }) &&
+         std::ranges::all_of(parts.requirements, [&](const std::string& text) {
+           return std::ranges::find(lock.wheels, wheel::requirement_name(text), &Wheel::name) != lock.wheels.end();
+         });
+}
+
+}  // namespace
+
 std::string stale_reason(const Lock& lock, const spec::Spec& spec, const Digest& init) {
   if (lock.spec != spec.digest()) {
     return "the spec was changed after it was locked";
@@ -283,6 +309,9 @@ std::string stale_reason(const Lock& lock, const spec::Spec& spec, const Digest&
   const std::string encoder = codec::encoder_id(compression_of(lock));
   if (lock.encoder != encoder) {
     return format("it was locked for the encoder `{}`, this slipway has `{}`", lock.encoder, encoder);
+  }
+  if (!holds_cuda(lock, spec)) {
+    return "it was locked by a slipway that brought no CUDA";
   }
   if (lock.init != init) {
     return format("it names slipway-init {}, this slipway brings {}", lock.init.brief(), init.brief());

@@ -107,7 +107,7 @@ File choose_file(const Wanted& wanted, const std::vector<IndexFile>& offered, co
   const IndexFile* best = nullptr;
   const IndexFile* sdist = nullptr;
   unsigned best_rank = 0;
-  std::pair<unsigned, std::string> best_build;
+  std::pair<std::uint64_t, std::string> best_build;
   for (const IndexFile& file : offered) {
     if (!in_time(file, exclude_newer)) {
       continue;

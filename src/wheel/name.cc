@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <limits>
 
 #include "core/text.h"
 
@@ -51,8 +52,11 @@ std::optional<WheelName> parse_wheel_name(std::string_view file) {
   if (fields.size() == 6) {
     const std::string_view build = fields[2];
     const auto [rest, fault] = std::from_chars(build.data(), build.data() + build.size(), wheel.build.first);
-    if (fault != std::errc()) {
+    if (fault == std::errc::invalid_argument) {
       return std::nullopt;
+    }
+    if (fault == std::errc::result_out_of_range) {
+      wheel.build.first = std::numeric_limits<std::uint64_t>::max();
     }
     wheel.build.second = std::string(rest, build.data() + build.size());
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,7 +17,7 @@ struct WheelName {
   std::string name;  ///< normalised
   std::string version;
   /// The build tag, by which the file is chosen among equals: its number and what follows; without one the lowest.
-  std::pair<unsigned, std::string> build;
+  std::pair<std::uint64_t, std::string> build;
   std::vector<std::string> pythons;    ///< "cp39", "py3"
   std::vector<std::string> abis;       ///< "cp39", "abi3", "none"
   std::vector<std::string> platforms;  ///< "manylinux_2_17_x86_64", "any"

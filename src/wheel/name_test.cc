@@ -41,8 +41,11 @@ TEST(Name, WheelNamesComeApart) {
   const auto build = parse_wheel_name("x-1.0-2-cp39-abi3-manylinux_2_17_x86_64.manylinux2014_x86_64.whl");
   ASSERT_TRUE(build);
   EXPECT_EQ(build->version, "1.0");
-  EXPECT_EQ(build->build, (std::pair<unsigned, std::string>(2, "")));
-  EXPECT_EQ(parse_wheel_name("x-1.0-12local-py3-none-any.whl")->build, (std::pair<unsigned, std::string>(12, "local")));
+  EXPECT_EQ(build->build, (std::pair<std::uint64_t, std::string>(2, "")));
+  EXPECT_EQ(parse_wheel_name("x-1.0-12local-py3-none-any.whl")->build,
+            (std::pair<std::uint64_t, std::string>(12, "local")));
+  EXPECT_EQ(parse_wheel_name("x-1.0-202603011200-py3-none-any.whl")->build.first, 202603011200U);
+  EXPECT_TRUE(parse_wheel_name("x-1.0-99999999999999999999-py3-none-any.whl"));
   EXPECT_LT(wheel->build, build->build);
   EXPECT_EQ(build->abis, (std::vector<std::string>{"abi3"}));
   EXPECT_EQ(build->platforms.size(), 2U);

@@ -52,7 +52,32 @@ class Gpu(support.Case):
         self.assertEqual(said.out.splitlines()[-1], "False", said)
 
 
+    def test_audit_tells_who_looks_after_it(self):
+        self.slipway("build", "--variant", "gpu", cwd=self.folder)
+        fixes = self.slipway("audit", "--json", "tf29-dev-gpu", cwd=self.folder, status=None).json()["fixes"]
+        self.assertIn({"source": "nvidia-cuda-toolkit", "ended": False, "details": "in the component non-free"}, fixes["support"])
+
+
 class Refused(support.Case):
+    def test_what_would_compute_on_the_cpu(self):
+        project = self.project('name: without-cuda\npython: "3.9"\nrequirements: [tensorflow-cpu==2.9.0]\ngpu: {cuda: "11.2", cudnn: "8"}\n')
+        self.slipway("lock", cwd=project)
+        said = self.slipway("build", cwd=project, status=1)
+        self.assertIn("error: GPU check: tensorflow is built without CUDA here: it would run on the CPU\n", said.err)
+        self.assertNotIn("without-cuda:latest", self.slipway("images", cwd=project).out)
+
+    def test_a_lock_of_before(self):
+        """Locks knew `gpu:` before it brought anything."""
+        project = self.project('name: x\npython: "3.9"\nrequirements: [six]\n')
+        self.slipway("lock", cwd=project)
+        with_gpu = 'name: x\npython: "3.9"\nrequirements: [six]\ngpu: {cuda: "11.2", cudnn: "8"}\n'
+        (project / "slipway.yaml").write_text(with_gpu)
+        wanted = self.slipway("lock", "--json", cwd=project).json()
+        text = (project / "slipway.lock").read_text()
+        (project / "slipway.lock").write_text("".join(line for line in text.splitlines(True) if "cudnn" not in line and "cublas" not in line))
+        self.assertIn("it was locked by a slipway that brought no CUDA", self.slipway("lock", "--check", cwd=project, status=1).err)
+        self.assertEqual(self.slipway("lock", "--json", cwd=project).json()["digest"], wanted["digest"])
+
     def test_versions_that_nobody_has(self):
         project = self.project('name: x\npython: "3.9"\nrequirements: [six]\ngpu: {cuda: "11.5", cudnn: "8"}\n')
         said = self.slipway("lock", cwd=project, status=1)
