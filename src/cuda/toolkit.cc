@@ -110,7 +110,6 @@ Parts parts_of(const Wanted& wanted) {
         .add_hint("name it with `python:`, or leave out `gpu:`");
   }
   Parts parts;
-  parts.version = toolkit.version;
   std::vector<std::string>& into = toolkit.suite.empty() ? parts.requirements : parts.debs;
   into.assign(toolkit.parts.begin(), toolkit.parts.end());
   parts.sonames.assign(kSonames.begin(), kSonames.end());

@@ -22,12 +22,10 @@ struct Wanted {
 struct Ruling {
   std::string text;
   std::string because;
-  bool operator==(const Ruling&) const = default;
 };
 
 /// What that comes to.
 struct Parts {
-  std::string version;                    ///< of CUDA: "11.2.2"
   std::vector<std::string> debs;          ///< packages of Debian's component non-free; what they depend on comes too
   std::vector<std::string> requirements;  ///< PEP 508, of NVIDIA's wheels
   std::vector<Ruling> constraints;        ///< PEP 508
@@ -35,8 +33,7 @@ struct Parts {
   std::vector<std::string> sonames;       ///< what programs built for this CUDA load by name
 };
 
-/// @throws Error Unsupported: a version that nobody has for this suite (the hint names those that there are), or a
-/// wheel
+/// @throws Error Unsupported: a version that nobody has for this suite (the hint names those that there are), or a spec
 ///         without Python
 /// @source Packages indexes of bullseye and bookworm, component non-free; METADATA, SONAME and NEEDED of the wheels;
 ///         TensorFlow 2.9's dso_loader for the sonames

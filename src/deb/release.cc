@@ -308,7 +308,8 @@ std::string fetch_packages(const Suite& suite, const std::string& component, con
   const std::string path = folder + "Packages.xz";
   const auto listed = release.files.find(path);
   if (listed == release.files.end()) {
-    throw Error(ErrorKind::NotFound, "the Release file of {} lists no `{}`", suite.name, path);
+    throw Error(ErrorKind::NotFound, "the Release file of {} lists no `{}`", suite.name, path)
+        .add_hint(format("use a mirror of `{}` that carries the component `{}`", suite.alias, component));
   }
   const ReleaseFile::Entry& entry = listed->second;
   if (!store.has_blob(entry.sha256)) {

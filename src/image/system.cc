@@ -147,8 +147,7 @@ fi
 }
 
 /// Links in the first folder that the loader looks into without any configuration: no cache to be made anew, no
-/// variable that a session could lose.
-/// What a Debian package has put there stays.
+/// variable that a session could lose. What a Debian package has put there stays.
 void add_library_links(Layer& out, std::span<const std::string> libraries,
                        std::span<const std::vector<LayerItem>> lower) {
   if (libraries.empty()) {

@@ -13,7 +13,7 @@ namespace slip::image {
 /// seeded from /etc/skel, /workspace, the virtual environment and the PATH of login shells.
 ///
 /// @param lower      the layers below, lowest first: account files and /etc/skel are read from the topmost that has
-/// them
+///                   them
 /// @param libraries  paths of shared libraries (no leading "/") that get links where the loader looks
 /// @throws Error Conflict when the user's name or id is taken
 std::vector<codec::LayerItem> system_items(const SystemRecipe& recipe,

@@ -47,7 +47,7 @@ def interpreter(version):
 
 
 def install(python, words):
-    """With uv, in a fifth of pip's time; with pip where uv cannot be had or knows less of this machine's mirrors."""
+    """With uv, which needs less time; with pip where uv cannot be had or knows less of this machine's mirrors."""
     pip = [str(python), "-m", "pip", "install", "-q", "--no-compile", "--disable-pip-version-check"]
     uv = [str(python), "-m", "uv", "pip", "install", "-q", "--no-cache", "--python", str(python)]
     told = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
